@@ -1,0 +1,46 @@
+# pixelwise_layer(NAME [USES layers...] [PRIVATE libraries...]): the static library of src/NAME.
+function(pixelwise_layer name)
+  cmake_parse_arguments(ARG "" "" "USES;PRIVATE" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/kernels/vector/")
+  add_library(pixelwise_${name} STATIC ${sources})
+  add_library(pixelwise::${name} ALIAS pixelwise_${name})
+  set_target_properties(pixelwise_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
+  target_include_directories(
+    pixelwise_${name}
+    PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+    PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  foreach(layer ${ARG_USES})
+    target_link_libraries(pixelwise_${name} PUBLIC pixelwise_${layer})
+  endforeach()
+  target_link_libraries(pixelwise_${name} PRIVATE ${ARG_PRIVATE})
+  pixelwise_flags(pixelwise_${name})
+endfunction()
+
+# Warnings, sanitizers; no contraction of a * b + c outside the vector kernels, so that bits do not depend on flags.
+function(pixelwise_flags target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -ffp-contract=off)
+  if(PIXELWISE_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+  if(PIXELWISE_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${PIXELWISE_SANITIZE} -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=${PIXELWISE_SANITIZE})
+  endif()
+endfunction()
+
+# pixelwise_vector_kernels(ISA LEVEL FLAGS): src/kernels/vector/*.cpp compiled into namespace pixelwise::ISA.
+function(pixelwise_vector_kernels isa level flags)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/kernels/vector/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_library(pixelwise_vector_${isa} OBJECT ${sources})
+  set_target_properties(pixelwise_vector_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_include_directories(pixelwise_vector_${isa} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+  target_compile_definitions(pixelwise_vector_${isa} PRIVATE PIXELWISE_ISA=${isa} PIXELWISE_ISA_LEVEL=${level})
+  pixelwise_flags(pixelwise_vector_${isa})
+  target_compile_options(pixelwise_vector_${isa} PRIVATE -ffp-contract=fast ${flags})
+  target_sources(pixelwise_kernels PRIVATE $<TARGET_OBJECTS:pixelwise_vector_${isa}>)
+endfunction()

@@ -1,0 +1,12 @@
+// Moves work into the node before: fewer passes over memory, the same result.
+#pragma once
+#include "pixelwise/nn/graph.hpp"
+
+namespace pixelwise {
+
+/// To be called on a forward graph, before differentiate: an activation that is the only reader of a convolution, a
+/// batch norm or a sum becomes Node::act of that node, and its node disappears. (Backward then starts from the output
+/// y: relu'(x) is 1 exactly where y > 0.)
+void fuse(Graph& graph);
+
+}  // namespace pixelwise

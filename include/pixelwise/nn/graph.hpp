@@ -1,0 +1,99 @@
+// The graph: values, and nodes in execution order. Forward and backward nodes are in one list; they print, plan and
+// run alike.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "pixelwise/core/operators.hpp"
+#include "pixelwise/core/view.hpp"
+#include "pixelwise/kernels/kernel.hpp"
+
+namespace pixelwise {
+
+using ValueId = int32_t;
+inline constexpr ValueId no_value = -1;
+
+/// Where the pixels of a map lie in the input image: pixel i is centred on input coordinate offset + stride * i, and
+/// sees `field` input pixels around it. Derived along the graph, never typed in. (Long et al. 2015, section 3.2;
+/// the arithmetic of receptive fields: Araujo, Norris, Sim 2019, https://distill.pub/2019/computing-receptive-fields.)
+struct Geometry {
+  double stride = 1, offset = 0, field = 1;
+  friend bool operator==(const Geometry&, const Geometry&) = default;
+};
+/// Geometry per axis.
+struct Geometry2d {
+  Geometry h, w;
+  friend bool operator==(const Geometry2d&, const Geometry2d&) = default;
+};
+
+enum class Storage : uint8_t {
+  arena,      ///< planned: activations, gradients, inputs, outputs
+  parameter,  ///< trained; lives in Parameters, outlives every plan
+  state,      ///< kept but not trained: running statistics, class weights; lives in Parameters too
+};
+
+/// How a parameter is initialised before training.
+enum class Init : uint8_t { zeros, ones, kaiming_normal, xavier_uniform, bilinear, normal_001 };
+/// How PyTorch's dimensions map to ours: {C} -> 1,1,1,C; OIHW -> O,H,W,I; depthwise C1HW -> 1,H,W,C.
+enum class Layout : uint8_t { vector, oihw, depthwise };
+
+struct Value {
+  std::string name;
+  Type type = Type::f32;
+  Shape shape;
+  Geometry2d geometry;
+  Storage storage = Storage::arena;
+  bool external = false;    ///< filled or read from outside (image, labels, loss, prediction): alive in all of the run
+  Init init = Init::zeros;  ///< parameters and state
+  Layout layout = Layout::vector;  ///< parameters and state
+  bool frozen = false;             ///< a parameter that is not trained
+  bool needs_gradient = false;     ///< depends on a trained parameter
+  ValueId gradient = no_value;     ///< set by differentiate
+};
+
+/// fuse moves a normalise node into its readers by filling in scale, shift and act.
+struct Input {
+  ValueId value = no_value, scale = no_value, shift = no_value;
+  Activation act = Activation::none;
+};
+
+enum class Accumulate : uint8_t {
+  write,
+  add,
+  add_after_first,  ///< write in the first micro-batch of a step, add in the others (gradients of parameters)
+};
+struct Output {
+  ValueId value = no_value;
+  Accumulate mode = Accumulate::write;
+};
+
+struct Node {
+  std::string name;
+  OpSpec spec;
+  Pass pass = Pass::forward;
+  std::vector<Input> src;
+  std::vector<Output> dst;
+  std::vector<ValueId> parameters;
+  Activation act = Activation::none;       ///< of dst[0], fused (Epilogue::act)
+  ValueId residual = no_value;             ///< Epilogue::residual
+  ValueId gate = no_value;                 ///< Epilogue::gate
+  Activation gate_act = Activation::none;  ///< Epilogue::gate_act
+};
+
+/// Half-open range of node indices.
+struct Range {
+  int begin = 0, end = 0;
+};
+
+struct Graph {
+  std::vector<Value> values;
+  std::vector<Node> nodes;  // in execution order
+  int forward_nodes = 0;    // nodes[0, forward_nodes) are the forward pass; set by differentiate
+
+  Value& at(ValueId id) { return values.at(static_cast<size_t>(id)); }
+  const Value& at(ValueId id) const { return values.at(static_cast<size_t>(id)); }
+  ValueId find(const std::string& name) const;  ///< no_value where there is none
+  Range all() const { return {0, static_cast<int>(nodes.size())}; }
+};
+
+}  // namespace pixelwise

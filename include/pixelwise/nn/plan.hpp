@@ -1,0 +1,23 @@
+// The memory plan: every value, scratch and packed weight gets its offset in one arena before anything is allocated.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "pixelwise/nn/graph.hpp"
+
+namespace pixelwise {
+
+struct Plan {
+  std::vector<int64_t> offset;          ///< per value, -1: not in the arena
+  std::vector<int64_t> scratch_offset;  ///< per node, -1: none
+  std::vector<int64_t> packed_offset;   ///< per node, -1: none
+  std::vector<Kernel> kernels;          ///< per node
+  int64_t arena_bytes = 0;
+  int64_t largest_moment = 0;  ///< the node at which most bytes are alive: a lower bound on the arena
+};
+
+/// Lifetimes -> offsets. In inference graphs (without backward nodes) packed weights stay in the arena for the whole
+/// run, and are packed once; in training they are scratch, and packed in every step.
+Plan make_plan(const Graph& graph, Range nodes, Precision precision);
+
+}  // namespace pixelwise

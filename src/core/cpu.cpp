@@ -1,0 +1,77 @@
+#include "pixelwise/core/cpu.hpp"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+
+#include "core/format.hpp"
+#include "pixelwise/core/error.hpp"
+
+namespace pixelwise {
+
+const char* to_string(Isa value) {
+  switch (value) {
+    case Isa::baseline:
+      return "baseline";
+    case Isa::avx2:
+      return "avx2";
+    case Isa::avx512:
+      return "avx512";
+  }
+  return "?";
+}
+
+Isa best_isa() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl"))
+    return Isa::avx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return Isa::avx2;
+#endif
+  return Isa::baseline;
+}
+
+Isa isa() {
+  static const Isa chosen = [] {
+    const char* wanted = std::getenv("PIXELWISE_ISA");
+    if (!wanted || !*wanted) return best_isa();
+    for (const Isa candidate : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+      if (std::string(wanted) == to_string(candidate)) return candidate < best_isa() ? candidate : best_isa();
+    }
+    throw UsageError(format("PIXELWISE_ISA={}: unknown; use baseline, avx2 or avx512", wanted));
+  }();
+  return chosen;
+}
+
+std::string cpu_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  }
+  return "unknown processor";
+}
+
+int64_t available_memory() {
+  int64_t available = std::numeric_limits<int64_t>::max();
+  std::ifstream info("/proc/meminfo");
+  for (std::string key, unit; info >> key;) {
+    int64_t kib = 0;
+    info >> kib;
+    std::getline(info, unit);
+    if (key == "MemAvailable:") available = kib * 1024;
+  }
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+    int64_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    const int64_t left = static_cast<int64_t>(limit.rlim_cur) - pages * 4096;
+    available = std::min(available, std::max<int64_t>(left, 0));
+  }
+  return available;
+}
+
+}  // namespace pixelwise

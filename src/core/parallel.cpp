@@ -1,0 +1,104 @@
+#include "pixelwise/core/parallel.hpp"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#ifdef PIXELWISE_OPENMP
+#include <omp.h>
+#endif
+
+namespace pixelwise {
+namespace {
+
+int default_threads() {
+  for (const char* name : {"PIXELWISE_THREADS", "OMP_NUM_THREADS"}) {
+    const char* text = std::getenv(name);
+    if (text && std::atoi(text) > 0) return std::min(std::atoi(text), 1024);
+  }
+  cpu_set_t cpus;
+  if (sched_getaffinity(0, sizeof cpus, &cpus) == 0) return std::max(1, CPU_COUNT(&cpus));
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+std::atomic<int> wanted_threads{0};
+thread_local bool inside = false;
+
+// One thread's share: takes the next chunk until there is none.
+class Team {
+ public:
+  Team(int64_t chunks, ChunkFunction fn) : chunks_(chunks), fn_(fn) {}
+
+  void work(int thread) {
+    inside = true;
+    for (int64_t chunk; (chunk = next_.fetch_add(1, std::memory_order_relaxed)) < chunks_;) {
+      try {
+        fn_(chunk, thread);
+      } catch (...) {
+        const std::lock_guard lock(mutex_);
+        if (!failure_) failure_ = std::current_exception();
+        next_ = chunks_;
+      }
+    }
+    inside = false;
+  }
+  void rethrow() const {
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  int64_t chunks_;
+  ChunkFunction fn_;
+  std::atomic<int64_t> next_{0};
+  std::mutex mutex_;
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
+int thread_count() {
+  int threads = wanted_threads.load(std::memory_order_relaxed);
+  if (threads == 0) wanted_threads = threads = default_threads();
+  return threads;
+}
+
+void set_thread_count(int threads) { wanted_threads = std::max(1, threads); }
+
+void parallel_for(int64_t chunks, ChunkFunction fn) {
+  const int threads = static_cast<int>(std::min<int64_t>(thread_count(), chunks));
+  if (threads <= 1 || inside) {
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) fn(chunk, 0);
+    return;
+  }
+  Team team(chunks, fn);
+#ifdef PIXELWISE_OPENMP
+#pragma omp parallel num_threads(threads)
+  team.work(omp_get_thread_num());
+#else
+  std::vector<std::thread> others;
+  for (int thread = 1; thread < threads; ++thread) others.emplace_back([&team, thread] { team.work(thread); });
+  team.work(0);
+  for (std::thread& other : others) other.join();
+#endif
+  team.rethrow();
+}
+
+struct Worker::Impl {
+  std::thread thread;
+};
+
+Worker::Worker(std::function<void()> fn) : impl_(std::make_unique<Impl>()) {
+  impl_->thread = std::thread(std::move(fn));
+}
+Worker::~Worker() {
+  if (impl_ && impl_->thread.joinable()) impl_->thread.join();
+}
+Worker::Worker(Worker&&) noexcept = default;
+
+}  // namespace pixelwise

@@ -1,0 +1,79 @@
+// Vectors of floats and doubles for the kernels that are compiled once per instruction set. GCC's and Clang's vector
+// types give the arithmetic (+ - * / and comparisons work on whole vectors); this file adds loads, stores, masked
+// tails, fma and reductions. Everything is always_inline and lives in a namespace named after the instruction set, so
+// that nothing compiled here can be linked into code for another one.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+#if PIXELWISE_ISA_LEVEL > 0
+#include <immintrin.h>
+#endif
+
+namespace pixelwise::PIXELWISE_ISA {
+
+#if PIXELWISE_ISA_LEVEL == 2
+inline constexpr int vector_bytes = 64;
+#elif PIXELWISE_ISA_LEVEL == 1
+inline constexpr int vector_bytes = 32;
+#else
+inline constexpr int vector_bytes = 16;
+#endif
+
+typedef float vfloat __attribute__((vector_size(vector_bytes)));
+typedef double vdouble __attribute__((vector_size(vector_bytes)));
+typedef int32_t vint __attribute__((vector_size(vector_bytes)));
+inline constexpr int lanes = vector_bytes / 4;  ///< floats in a vector
+
+[[gnu::always_inline]] inline vfloat load(const float* p) {
+  vfloat v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+[[gnu::always_inline]] inline void store(float* p, vfloat v) { std::memcpy(p, &v, sizeof v); }
+[[gnu::always_inline]] inline vfloat broadcast(float x) { return x - vfloat{}; }
+[[gnu::always_inline]] inline vfloat zero() { return vfloat{}; }
+/// a * b + c; one rounding where the instruction set has it.
+[[gnu::always_inline]] inline vfloat fma(vfloat a, vfloat b, vfloat c) { return a * b + c; }
+[[gnu::always_inline]] inline vfloat max(vfloat a, vfloat b) { return a > b ? a : b; }
+[[gnu::always_inline]] inline vfloat min(vfloat a, vfloat b) { return a < b ? a : b; }
+
+/// The first n lanes (0 <= n <= lanes) from memory, the others 0; reads nothing past them.
+[[gnu::always_inline]] inline vfloat load_tail(const float* p, int64_t n) {
+#if PIXELWISE_ISA_LEVEL == 2
+  return reinterpret_cast<vfloat>(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p));
+#elif PIXELWISE_ISA_LEVEL == 1
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return reinterpret_cast<vfloat>(
+      _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lane)));
+#else
+  vfloat v{};
+  for (int64_t i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+#endif
+}
+/// Stores the first n lanes; writes nothing past them.
+[[gnu::always_inline]] inline void store_tail(float* p, vfloat v, int64_t n) {
+#if PIXELWISE_ISA_LEVEL == 2
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), reinterpret_cast<__m512>(v));
+#elif PIXELWISE_ISA_LEVEL == 1
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  _mm256_maskstore_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lane), reinterpret_cast<__m256>(v));
+#else
+  for (int64_t i = 0; i < n; ++i) p[i] = v[i];
+#endif
+}
+
+/// Sum of the lanes, always in the same order.
+[[gnu::always_inline]] inline float reduce_add(vfloat v) {
+  float sum = 0;
+  for (int i = 0; i < lanes; ++i) sum += v[i];
+  return sum;
+}
+[[gnu::always_inline]] inline float reduce_max(vfloat v) {
+  float best = v[0];
+  for (int i = 1; i < lanes; ++i) best = v[i] > best ? v[i] : best;
+  return best;
+}
+
+}  // namespace pixelwise::PIXELWISE_ISA
