@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# run_commands.sh DOCUMENT...: runs every command of the ```sh blocks of the documents, in order, in a scratch copy of
+# the tree, and fails at the first that fails. Trainings are cut to two steps (quickstart.sh runs whole); downloads
+# come from a stand-in; blocks marked ```sh data need PIXELWISE_TEST_DATA and are skipped without it; test.sh, which
+# calls this, is not called again. Needs build/release.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+tree=$scratch/pixelwise
+mkdir -p "$tree/build/release/bin"
+(cd "$root" && git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$tree")
+for tool in "$root"/build/release/bin/seg*; do
+  name=$(basename "$tool")
+  short=""
+  [[ $name == segtrain ]] && short='[[ " $* " == *" --config "* && $SHORT ]] && set -- "$@" --set train.max_steps=2'
+  printf '#!/usr/bin/env bash\n%s\nexec "%s" "$@"\n' "$short" "$tool" >"$tree/build/release/bin/$name"
+  chmod +x "$tree/build/release/bin/$name"
+done
+if [[ ${PIXELWISE_TEST_DATA:-} ]]; then
+  for set in VOCdevkit CamVid; do ln -s "$PIXELWISE_TEST_DATA/$set" "$tree/data/$set"; done
+  cp "$(find "$PIXELWISE_TEST_DATA/VOCdevkit/" -name '*.jpg' | sort | head -1)" "$tree/photo.jpg"
+fi
+
+# "kind<TAB>command" for every command; lines ending in \ are joined, comments dropped.
+commands() {
+  awk '/^```/ { inside = !inside && /^```sh/; kind = /data/ ? "data" : "plain"; next }
+       inside && !/^ *(#|$)/ { line = line $0; if (sub(/\\$/, "", line)) next; print kind "\t" line; line = "" }' "$1"
+}
+
+count=0 skipped=0
+for document in "$@"; do
+  while IFS=$'\t' read -r kind command; do
+    case $command in
+      git\ clone*|cd\ *|tools/test.sh*|.ci/run*|docker*|data/get_voc.sh*) skipped=$((skipped + 1)); continue ;;
+    esac
+    if [[ $kind == data && -z ${PIXELWISE_TEST_DATA:-} ]]; then skipped=$((skipped + 1)); continue; fi
+    short=1
+    if [[ $command == tools/quickstart.sh* ]]; then command="tools/quickstart.sh --no-install" short=""; fi
+    echo "== $document: $command"
+    if [[ $command == tools/quickstart.sh* ]]; then
+      (cd "$tree" && sed -i '/^tools\/build.sh/d' tools/quickstart.sh)
+    fi
+    (cd "$tree" && SHORT=$short bash -euo pipefail -c "$command") </dev/null >"$scratch/log" 2>&1 ||
+      { tail -30 "$scratch/log"; echo "FAILED: $document: $command"; exit 1; }
+    count=$((count + 1))
+  done < <(commands "$root/$document")
+done
+echo "$count commands passed, $skipped not run"

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Installs the Debian or Ubuntu packages that Pixelwise builds with. Does nothing where they are all there.
+set -euo pipefail
+
+packages=(g++ cmake ninja-build ccache libeigen3-dev libpng-dev libturbojpeg0-dev libstb-dev
+          nlohmann-json3-dev libcli11-dev libfmt-dev libgtest-dev clang-format)
+
+missing=()
+for package in "${packages[@]}"; do
+  [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+done
+((${#missing[@]})) || exit 0
+
+as_root=()
+if [[ $(id -u) != 0 ]]; then
+  command -v sudo >/dev/null || { echo "setup: needs root or sudo to install: ${missing[*]}" >&2; exit 2; }
+  as_root=(sudo)
+fi
+echo "setup: installing ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
