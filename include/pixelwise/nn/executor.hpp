@@ -17,10 +17,13 @@ class Arena {
   std::byte* reserve(int64_t bytes);
   int64_t bytes() const { return memory_.bytes(); }
   uint64_t generation() const { return generation_; }  ///< goes up when the block moves
+  /// Says who is about to fill the block; true where that is somebody else than the last time.
+  bool change_user(const void* user);
 
  private:
   Memory memory_;
   uint64_t generation_ = 0;
+  const void* user_ = nullptr;
 };
 
 struct NodeTime {

@@ -1,0 +1,61 @@
+#include "pixelwise/nn/describe.hpp"
+
+#include <algorithm>
+
+#include "core/format.hpp"
+#include "pixelwise/nn/operator.hpp"
+
+namespace pixelwise {
+
+std::vector<NodeRow> node_rows(const Graph& graph, const Plan& plan, Range nodes) {
+  std::vector<NodeRow> rows;
+  for (int i = nodes.begin; i < nodes.end; ++i) {
+    const Node& node = graph.nodes[static_cast<size_t>(i)];
+    const Value& dst = graph.at(node.dst[0].value);
+    const Cost cost = cost_of(graph, node);
+    NodeRow row{node.name, operator_of(node.spec).name, plan.kernels[static_cast<size_t>(i)].name, dst.shape};
+    if (node.act != Activation::none) row.op += "+act";
+    for (const ValueId id : node.parameters) {
+      if (node.pass == Pass::forward && graph.at(id).storage == Storage::parameter)
+        row.parameters += graph.at(id).shape.count();
+    }
+    row.flops = cost.flops;
+    row.bytes = cost.bytes;
+    row.field = dst.geometry.h.field;
+    row.stride = dst.geometry.h.stride;
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+int64_t total_flops(const Graph& graph, Range nodes) {
+  int64_t flops = 0;
+  for (int i = nodes.begin; i < nodes.end; ++i) {
+    const Node& node = graph.nodes[static_cast<size_t>(i)];
+    flops += operator_of(node.spec).flops(graph, node);
+  }
+  return flops;
+}
+
+std::string describe(const Graph& graph, const Plan& plan, Range nodes) {
+  const std::vector<NodeRow> rows = node_rows(graph, plan, nodes);
+  size_t width = 4;
+  for (const NodeRow& row : rows) width = std::max(width, row.name.size());
+  std::string text = format("{:<{}} {:<22} {:<14} {:>18} {:>12} {:>9} {:>8} {:>7} {:>9}\n", "node", width, "operator",
+                            "kernel", "NxHxWxC", "parameters", "GFLOP", "field", "stride", "MiB");
+  NodeRow total;
+  for (const NodeRow& row : rows) {
+    text += format("{:<{}} {:<22} {:<14} {:>18} {:>12} {:>9.3f} {:>8g} {:>7g} {:>9.2f}\n", row.name, width, row.op,
+                   row.kernel, to_string(row.dst), row.parameters, static_cast<double>(row.flops) * 1e-9, row.field,
+                   row.stride, static_cast<double>(row.bytes) / (1 << 20));
+    total.parameters += row.parameters;
+    total.flops += row.flops;
+  }
+  text +=
+      format("{} nodes, {} parameters, {:.3f} GFLOP, arena {:.1f} MiB (most alive at once {:.1f} MiB)\n", rows.size(),
+             total.parameters, static_cast<double>(total.flops) * 1e-9,
+             static_cast<double>(plan.arena_bytes) / (1 << 20), static_cast<double>(plan.largest_moment) / (1 << 20));
+  return text;
+}
+
+}  // namespace pixelwise

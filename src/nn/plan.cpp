@@ -1,0 +1,127 @@
+// Lifetimes -> offsets. Every block (a value, a node's scratch, a node's packed weights) lives from its first node to
+// its last. The largest blocks are placed first, each into the lowest gap between the placed blocks whose lifetimes
+// overlap its own (greedy by size: Pisarchyk, Lee 2020, "Efficient memory management for deep neural net inference").
+#include "pixelwise/nn/plan.hpp"
+
+#include <algorithm>
+
+#include "pixelwise/core/checked.hpp"
+#include "pixelwise/nn/operator.hpp"
+
+namespace pixelwise {
+namespace {
+
+constexpr int64_t alignment = 64;
+
+struct Block {
+  int64_t bytes = 0;
+  int first = 0, last = 0;  // nodes
+  int64_t* offset = nullptr;
+};
+
+bool overlap(const Block& a, const Block& b) { return a.first <= b.last && b.first <= a.last; }
+
+// Which values outlive their last reader: what is read from outside, and the gradients of parameters.
+std::vector<bool> kept_values(const Graph& graph) {
+  std::vector<bool> kept(graph.values.size());
+  for (size_t id = 0; id < graph.values.size(); ++id) {
+    const Value& value = graph.values[id];
+    if (value.external) kept[id] = true;
+    if (value.storage == Storage::parameter && value.gradient != no_value)
+      kept[static_cast<size_t>(value.gradient)] = true;
+  }
+  return kept;
+}
+
+std::vector<ValueId> operands(const Node& node) {
+  std::vector<ValueId> ids(node.parameters);
+  for (const Input& input : node.src) ids.insert(ids.end(), {input.value, input.scale, input.shift});
+  for (const Output& output : node.dst) ids.push_back(output.value);
+  ids.insert(ids.end(), {node.residual, node.gate});
+  std::erase(ids, no_value);
+  return ids;
+}
+
+std::vector<Block> value_blocks(const Graph& graph, Range nodes, Plan& plan) {
+  const std::vector<bool> kept = kept_values(graph);
+  std::vector<Block> of_value(graph.values.size());
+  for (int i = nodes.begin; i < nodes.end; ++i) {
+    for (const ValueId id : operands(graph.nodes[static_cast<size_t>(i)])) {
+      const Value& value = graph.at(id);
+      if (value.storage != Storage::arena) continue;
+      Block& block = of_value[static_cast<size_t>(id)];
+      if (!block.offset) {
+        block = {value.shape.count() * size_of(value.type), i, i, &plan.offset[static_cast<size_t>(id)]};
+        if (kept[static_cast<size_t>(id)]) block.first = nodes.begin, block.last = nodes.end;
+      }
+      block.last = std::max(block.last, i);
+    }
+  }
+  std::erase_if(of_value, [](const Block& block) { return !block.offset; });
+  return of_value;
+}
+
+void node_blocks(const Graph& graph, Range nodes, Plan& plan, std::vector<Block>& blocks) {
+  const bool training = static_cast<int>(graph.nodes.size()) > graph.forward_nodes && graph.forward_nodes > 0;
+  for (int i = nodes.begin; i < nodes.end; ++i) {
+    const Kernel& kernel = plan.kernels[static_cast<size_t>(i)];
+    if (kernel.scratch_bytes > 0)
+      blocks.push_back({kernel.scratch_bytes, i, i, &plan.scratch_offset[static_cast<size_t>(i)]});
+    if (kernel.packed_bytes > 0)
+      blocks.push_back({kernel.packed_bytes, training ? i : nodes.begin, training ? i : nodes.end,
+                        &plan.packed_offset[static_cast<size_t>(i)]});
+  }
+}
+
+int64_t largest_moment(const std::vector<Block>& blocks, Range nodes) {
+  int64_t largest = 0;
+  for (int i = nodes.begin; i < nodes.end; ++i) {
+    int64_t alive = 0;
+    for (const Block& block : blocks)
+      alive += block.first <= i && i <= block.last ? round_up(block.bytes, alignment) : 0;
+    largest = std::max(largest, alive);
+  }
+  return largest;
+}
+
+int64_t place(std::vector<Block>& blocks) {
+  std::stable_sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) { return a.bytes > b.bytes; });
+  std::vector<const Block*> placed;  // by offset
+  int64_t arena = 0;
+  for (const Block& block : blocks) {
+    int64_t offset = 0;
+    for (const Block* other : placed) {
+      if (!overlap(block, *other)) continue;
+      if (offset + block.bytes <= *other->offset) break;
+      offset = std::max(offset, round_up(*other->offset + other->bytes, alignment));
+    }
+    *block.offset = offset;
+    const auto after =
+        std::find_if(placed.begin(), placed.end(), [&](const Block* other) { return *other->offset > offset; });
+    placed.insert(after, &block);
+    arena = std::max(arena, round_up(offset + block.bytes, alignment));
+  }
+  return arena;
+}
+
+}  // namespace
+
+Plan make_plan(const Graph& graph, Range nodes, Precision precision) {
+  Plan plan;
+  plan.offset.assign(graph.values.size(), -1);
+  plan.scratch_offset.assign(graph.nodes.size(), -1);
+  plan.packed_offset.assign(graph.nodes.size(), -1);
+  plan.kernels.resize(graph.nodes.size());
+  for (int i = nodes.begin; i < nodes.end; ++i) {
+    const Node& node = graph.nodes[static_cast<size_t>(i)];
+    plan.kernels[static_cast<size_t>(i)] =
+        select(operator_of(node.spec).kernels(node.spec, problem_of(graph, node, precision)));
+  }
+  std::vector<Block> blocks = value_blocks(graph, nodes, plan);
+  node_blocks(graph, nodes, plan, blocks);
+  plan.largest_moment = largest_moment(blocks, nodes);
+  plan.arena_bytes = place(blocks);
+  return plan;
+}
+
+}  // namespace pixelwise
