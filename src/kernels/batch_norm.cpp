@@ -1,0 +1,110 @@
+// Batch normalisation (Ioffe, Szegedy 2015, algorithm 1) and its gradient: the definition and the selection.
+#include "pixelwise/kernels/batch_norm.hpp"
+
+#include <cmath>
+
+#include "kernels/plain.hpp"
+
+namespace pixelwise {
+namespace {
+
+template <class T>
+T& channel(const View& vector, int64_t c) {
+  return vector.as<T>()[c];
+}
+
+template <class T, class Fn>
+double sum_over_pixels(const Shape& shape, const Fn& term) {
+  double sum = 0;
+  for_each_pixel(shape, [&](int64_t n, int64_t y, int64_t x) { sum += term(n, y, x); });
+  return sum;
+}
+
+// y = act((x - mean) * inverse_deviation * weight + bias)
+template <class T>
+void normalise(const Arguments& a, int64_t c, double mean, double inverse_deviation) {
+  const View &x = a.src[0].view, &y = a.dst[0].view;
+  const double weight = value_of(channel<T>(a.parameters[0], c)), bias = value_of(channel<T>(a.parameters[1], c));
+  for_each_pixel(x.shape, [&](int64_t n, int64_t i, int64_t j) {
+    const double result = (value_of(x.at<T>(n, i, j)[c]) - mean) * inverse_deviation * weight + bias;
+    y.at<T>(n, i, j)[c] = element_of<T>(activated(result, a.epilogue.act));
+  });
+}
+
+template <class T>
+void forward_training(const BatchNormSpec& s, const Arguments& a) {
+  const View& x = a.src[0].view;
+  const auto count = static_cast<double>(x.shape.pixels());
+  if (count < 2) throw UsageError("batch norm over one value per channel: use a larger batch or crop");
+  for (int64_t c = 0; c < x.shape.c; ++c) {
+    const double mean =
+        sum_over_pixels<T>(x.shape, [&](int64_t n, int64_t i, int64_t j) { return value_of(x.at<T>(n, i, j)[c]); }) /
+        count;
+    const double variance = sum_over_pixels<T>(x.shape,
+                                               [&](int64_t n, int64_t i, int64_t j) {
+                                                 const double centred = value_of(x.at<T>(n, i, j)[c]) - mean;
+                                                 return centred * centred;
+                                               }) /
+                            count;
+    const double inverse_deviation = 1 / std::sqrt(variance + s.eps);
+    T &running_mean = channel<T>(a.parameters[2], c), &running_var = channel<T>(a.parameters[3], c);
+    running_mean = element_of<T>((1 - s.momentum) * value_of(running_mean) + s.momentum * mean);
+    running_var = element_of<T>((1 - s.momentum) * value_of(running_var) + s.momentum * variance * count / (count - 1));
+    channel<T>(a.dst[1].view, c) = element_of<T>(mean);
+    channel<T>(a.dst[2].view, c) = element_of<T>(inverse_deviation);
+    normalise<T>(a, c, mean, inverse_deviation);
+  }
+}
+
+template <class T>
+void forward_inference(const BatchNormSpec& s, const Arguments& a) {
+  for (int64_t c = 0; c < a.src[0].view.shape.c; ++c)
+    normalise<T>(a, c, value_of(channel<T>(a.parameters[2], c)),
+                 1 / std::sqrt(value_of(channel<T>(a.parameters[3], c)) + s.eps));
+}
+
+// With g = diff_y where the activation let y through, h = (x - mean) * inverse_deviation and m pixels:
+//   diff_bias = sum g;  diff_weight = sum g h;
+//   diff_x = weight * inverse_deviation * (g - diff_bias / m - h * diff_weight / m)   in training,
+//   diff_x = weight * inverse_deviation * g                                           with constant statistics.
+template <class T>
+void backward(const BatchNormSpec& s, const Arguments& a) {
+  const bool training = s.phase == Phase::training;
+  const View &x = a.src[0].view, &diff_y = a.src[1].view;
+  const size_t gate = training ? 4 : 2;
+  const View y = a.src.size() > gate ? a.src[gate].view : View{};
+  const auto count = static_cast<double>(x.shape.pixels());
+  for (int64_t c = 0; c < x.shape.c; ++c) {
+    const double mean = value_of(channel<T>(training ? a.src[2].view : a.parameters[2], c));
+    const double inverse_deviation = training ? value_of(channel<T>(a.src[3].view, c))
+                                              : 1 / std::sqrt(value_of(channel<T>(a.parameters[3], c)) + s.eps);
+    const double scale = value_of(channel<T>(a.parameters[0], c)) * inverse_deviation;
+    const auto g = [&](int64_t n, int64_t i, int64_t j) {
+      return value_of(diff_y.at<T>(n, i, j)[c]) * (y ? passes(value_of(y.at<T>(n, i, j)[c]), a.epilogue.gate_act) : 1);
+    };
+    const auto h = [&](int64_t n, int64_t i, int64_t j) {
+      return (value_of(x.at<T>(n, i, j)[c]) - mean) * inverse_deviation;
+    };
+    const double diff_bias = sum_over_pixels<T>(x.shape, g);
+    const double diff_weight =
+        sum_over_pixels<T>(x.shape, [&](int64_t n, int64_t i, int64_t j) { return g(n, i, j) * h(n, i, j); });
+    for_each_pixel(x.shape, [&](int64_t n, int64_t i, int64_t j) {
+      const double through = training ? (diff_bias + h(n, i, j) * diff_weight) / count : 0;
+      put(a.dst[0].view.at<T>(n, i, j)[c], scale * (g(n, i, j) - through), a.dst[0].mode);
+    });
+    put(channel<T>(a.dst[1].view, c), diff_weight, a.dst[1].mode);
+    put(channel<T>(a.dst[2].view, c), diff_bias, a.dst[2].mode);
+  }
+}
+
+}  // namespace
+
+Candidates batch_norm_kernels(const BatchNormSpec& spec, const Problem& problem) {
+  const bool forward = problem.pass == Pass::forward;
+  return {definition_for<double, float>(problem.src[0].type, [spec, forward]<class T>(const Arguments& a) {
+    if (!forward) return backward<T>(spec, a);
+    spec.phase == Phase::training ? forward_training<T>(spec, a) : forward_inference<T>(spec, a);
+  })};
+}
+
+}  // namespace pixelwise
