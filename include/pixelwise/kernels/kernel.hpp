@@ -65,7 +65,7 @@ struct Kernel {
   int64_t packed_bytes = 0;
   std::function<void(const Arguments&)> pack = nullptr;  ///< parameters -> packed; where packed_bytes > 0
   std::function<void(const Arguments&)> run = nullptr;   ///< allocates nothing
-  std::string declined;                                  ///< why this kernel cannot serve the problem; empty: it can
+  std::string declined{};                                ///< why this kernel cannot serve the problem; empty: it can
 };
 
 /// strict: plain fp32 sums in every kernel. fp32: any algorithm whose error stays below 5e-5 of the largest output of
