@@ -58,7 +58,7 @@ struct ScheduleOptions {
   double power = 0.9;               ///< poly: (1 - step / total)^power
   std::vector<int64_t> milestones;  ///< step: multiply by gamma at each of these steps
   double gamma = 0.1;
-  int64_t warmup_steps = 0;  ///< linear from 0, times the schedule
+  int64_t warmup_steps = 0;  ///< linear: (step + 1) / warmup_steps, times the schedule
 };
 double schedule_factor(const ScheduleOptions& options, int64_t step, int64_t total_steps);
 
