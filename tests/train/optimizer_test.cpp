@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "core/format.hpp"
 #include "pixelwise/core/error.hpp"
 #include "pixelwise/core/parallel.hpp"
 #include "pixelwise/core/rng.hpp"
@@ -122,7 +123,7 @@ TEST(Optimizer, GroupsScaleRatesAndOverrideDecay) {
 Problem odd_sizes() {
   Problem problem;
   for (const int64_t count : {1, 7, 9, 65535, 65537, 200001}) {
-    const Parameter& p = problem.add("p" + std::to_string(count), {count, 1, 1, 1}, Layout::oihw, Type::f32);
+    const Parameter& p = problem.add(format("p{}", count), {count, 1, 1, 1}, Layout::oihw, Type::f32);
     const Random random(5, p.name);
     for (int64_t i = 0; i < count; ++i) {
       p.view().as<float>()[i] = static_cast<float>(random.normal(static_cast<uint64_t>(i)));
