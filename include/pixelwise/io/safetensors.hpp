@@ -40,6 +40,9 @@ class SafetensorsFile {
   std::vector<double> read_f64(const TensorInfo& tensor) const;
   std::vector<int64_t> read_i64(const TensorInfo& tensor) const;
   std::vector<std::byte> read_bytes(const TensorInfo& tensor) const;
+  /// Elements [first, first + count), converted: a large tensor never has to be whole in memory a second time.
+  void read(const TensorInfo& tensor, int64_t first, int64_t count, float* out) const;
+  void read(const TensorInfo& tensor, int64_t first, int64_t count, double* out) const;
 
  private:
   struct Impl;
