@@ -1,0 +1,7 @@
+#include "pixelwise/core/version.hpp"
+
+namespace pixelwise {
+
+const char* version() { return PIXELWISE_VERSION; }
+
+}  // namespace pixelwise
