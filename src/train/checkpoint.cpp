@@ -1,8 +1,6 @@
 #include "pixelwise/train/checkpoint.hpp"
 
-#include <algorithm>
 #include <charconv>
-#include <filesystem>
 #include <set>
 #include <utility>
 
@@ -15,11 +13,7 @@
 namespace pixelwise {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr const char* kind = "pixelwise checkpoint 1";
-constexpr const char* file_prefix = "step_";
-constexpr const char* file_suffix = ".safetensors";
 
 // Every tensor of a checkpoint by its name in the file.
 std::vector<std::pair<std::string, Parameter*>> tensors_of(const std::vector<Parameter*>& parameters,
@@ -72,23 +66,7 @@ CheckpointInfo to_info(const SafetensorsFile& file) {
   return info;
 }
 
-// Newest first.
-std::vector<std::string> checkpoints_in(const std::string& folder) {
-  std::vector<std::string> paths;
-  std::error_code missing;  // no folder: no checkpoints
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, missing)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(file_prefix) && name.ends_with(file_suffix)) paths.push_back(entry.path().string());
-  }
-  std::sort(paths.rbegin(), paths.rend());
-  return paths;
-}
-
 }  // namespace
-
-std::string checkpoint_path(const std::string& folder, int64_t step) {
-  return (fs::path(folder) / format("{}{:010}{}", file_prefix, step, file_suffix)).string();
-}
 
 void save_checkpoint(const std::string& path, const CheckpointInfo& info, Parameters& parameters,
                      Optimizer& optimizer) {
@@ -125,10 +103,10 @@ CheckpointInfo load_checkpoint(const std::string& path, Parameters& parameters, 
 
 CheckpointInfo read_checkpoint_info(const std::string& path) { return to_info(SafetensorsFile(path)); }
 
-std::optional<LatestCheckpoint> load_latest_checkpoint(const std::string& folder, Parameters& parameters,
+std::optional<LatestCheckpoint> load_latest_checkpoint(const std::vector<std::string>& paths, Parameters& parameters,
                                                        Optimizer& optimizer) {
   LatestCheckpoint latest;
-  for (const std::string& path : checkpoints_in(folder)) {
+  for (const std::string& path : paths) {
     try {
       latest.info = load_checkpoint(path, parameters, optimizer);
       latest.path = path;
@@ -137,18 +115,10 @@ std::optional<LatestCheckpoint> load_latest_checkpoint(const std::string& folder
       latest.damaged.push_back(error.what());
     }
   }
-  if (latest.damaged.empty()) return std::nullopt;
-  std::string all = format("{}: none of its checkpoints can be loaded; start again in another run folder", folder);
+  if (paths.empty()) return std::nullopt;
+  std::string all = "none of the checkpoints can be loaded; start again in another run folder";
   for (const std::string& message : latest.damaged) all += "\n  " + message;
   throw DataError(all);
-}
-
-void prune_checkpoints(const std::string& folder, int64_t keep) {
-  const std::vector<std::string> paths = checkpoints_in(folder);
-  for (size_t i = static_cast<size_t>(keep); i < paths.size(); ++i) {
-    std::error_code ignored;  // one that stays does no harm
-    fs::remove(paths[i], ignored);
-  }
 }
 
 }  // namespace pixelwise

@@ -20,9 +20,6 @@ struct CheckpointInfo {
   std::string build, isa;  ///< filled in when saved
 };
 
-/// folder/step_0000000200.safetensors; names sort as their steps do.
-std::string checkpoint_path(const std::string& folder, int64_t step);
-
 /// Writes parameters and states under their names and the optimiser's states as "optimizer.STATE", atomically.
 void save_checkpoint(const std::string& path, const CheckpointInfo& info, Parameters& parameters, Optimizer& optimizer);
 /// Restores all of them, bit by bit, and the optimiser's step count. Throws DataError naming file and tensor where
@@ -36,11 +33,9 @@ struct LatestCheckpoint {
   CheckpointInfo info;
   std::vector<std::string> damaged;  ///< messages about newer ones that could not be loaded, newest first
 };
-/// Tries the checkpoints of a folder from the newest to the oldest. Nothing: the folder has none. Throws DataError
-/// with all messages where there are some, and all are damaged.
-std::optional<LatestCheckpoint> load_latest_checkpoint(const std::string& folder, Parameters& parameters,
+/// Tries checkpoints in the order of `paths` (list_checkpoints gives the newest first). Nothing: there are no paths.
+/// Throws DataError with all messages where every one is damaged.
+std::optional<LatestCheckpoint> load_latest_checkpoint(const std::vector<std::string>& paths, Parameters& parameters,
                                                        Optimizer& optimizer);
-/// Removes all but the newest `keep` checkpoints of a folder.
-void prune_checkpoints(const std::string& folder, int64_t keep = 2);
 
 }  // namespace pixelwise
