@@ -17,10 +17,11 @@ function(pixelwise_layer name)
   pixelwise_flags(pixelwise_${name})
 endfunction()
 
-# Warnings, sanitizers; no contraction of a * b + c outside the vector kernels, so that bits do not depend on flags.
+# Warnings, sanitizers; no contraction of a * b + c outside the vector kernels, so that bits do not depend on flags; no
+# errno from square roots, so that loops with one become vectors.
 function(pixelwise_flags target)
   target_compile_features(${target} PUBLIC cxx_std_20)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -ffp-contract=off)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -ffp-contract=off -fno-math-errno)
   if(PIXELWISE_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
