@@ -40,6 +40,7 @@ void fuse(Graph& graph) {
     producer->dst[0] = graph.nodes[i].dst[0];
     graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(i));
   }
+  graph.forward_nodes = static_cast<int>(graph.nodes.size());
 }
 
 }  // namespace pixelwise
