@@ -37,24 +37,6 @@ void leave(const Arguments& a, int64_t n, int64_t y, int64_t x, int64_t c, doubl
   put(a.dst[0].view.at<T>(n, y, x)[c], value, a.dst[0].mode);
 }
 
-// Mean and biased variance of dst per channel.
-template <class T>
-void take_moments(const Arguments& a) {
-  if (!a.epilogue.moments) return;
-  const View& dst = a.dst[0].view;
-  const auto count = static_cast<double>(dst.shape.pixels());
-  for (int64_t c = 0; c < dst.shape.c; ++c) {
-    double sum = 0, squares = 0;
-    for_each_pixel(dst.shape, [&](int64_t n, int64_t y, int64_t x) { sum += value_of(dst.at<T>(n, y, x)[c]); });
-    for_each_pixel(dst.shape, [&](int64_t n, int64_t y, int64_t x) {
-      const double centred = value_of(dst.at<T>(n, y, x)[c]) - sum / count;
-      squares += centred * centred;
-    });
-    a.epilogue.moments->mean[c] = sum / count;
-    a.epilogue.moments->variance[c] = squares / count;
-  }
-}
-
 template <class T>
 T& weight_at(const Convolution& conv, const View& w, int64_t o, int64_t ky, int64_t kx, int64_t i) {
   return conv.depthwise() ? w.at<T>(0, ky, kx)[o] : w.at<T>(o, ky, kx)[i];

@@ -1,7 +1,199 @@
+// Selection of the fast convolution kernels, and the blocking of `implicit_gemm`: a pure function of shapes and
+// instruction set. Sizes of blocks aim at an L2 of 1 MiB.
+#include <algorithm>
+#include <memory>
+#include <numeric>
+
+#include "core/format.hpp"
 #include "kernels/convolution.hpp"
+#include "kernels/implicit_gemm.hpp"
+#include "pixelwise/core/checked.hpp"
 
 namespace pixelwise {
+namespace {
 
-Candidates fast_convolution_kernels(const Convolution&, const Problem&) { return {}; }
+constexpr int64_t panel_bytes = 256 << 10, band_bytes = 512 << 10, prepacked_bytes = 16 << 20, slab_bytes = 64 << 20;
+
+int64_t lanes_of(Isa isa) { return isa == Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4; }
+
+// The taps of a convolution along one axis.
+Axis forward_axis(int64_t kernel, int64_t stride, int64_t pad, int64_t dilation, int64_t count) {
+  Axis axis;
+  axis.stride = stride;
+  axis.phases = 1;
+  axis.phase[0] = {0, count, kernel, 0, 1, -pad, dilation};
+  axis.low = -pad;
+  axis.high = (kernel - 1) * dilation - pad;
+  axis.count = count;
+  return axis;
+}
+
+// The taps of its gradient: fine pixel offset + q stride meets kernel index k where offset + pad - k dilation is a
+// multiple of the stride; they are taken in falling order, so that the coarse pixels rise.
+Axis backward_axis(int64_t kernel, int64_t stride, int64_t pad, int64_t dilation, int64_t fine) {
+  Axis axis;
+  axis.step = stride;
+  axis.phases = std::min(stride, fine);
+  axis.low = kernel * dilation + pad;
+  axis.high = -axis.low;
+  const int64_t period = stride / std::gcd(stride, dilation);
+  for (int64_t p = 0; p < axis.phases; ++p) {
+    AxisPhase phase{p, (fine - p - 1) / stride + 1, 0, 0, -period, 0, period * dilation / stride};
+    for (int64_t k = kernel - 1; k >= 0; --k) {
+      if ((p + pad - k * dilation) % stride) continue;
+      if (phase.taps++ > 0) continue;
+      phase.first_tap = k;
+      phase.first_shift = (p + pad - k * dilation) / stride;
+    }
+    if (phase.taps > 0) {
+      axis.low = std::min(axis.low, phase.first_shift);
+      axis.high = std::max(axis.high, phase.first_shift + (phase.taps - 1) * phase.shift_step);
+    }
+    axis.count = std::max(axis.count, phase.count);
+    axis.phase[p] = phase;
+  }
+  if (axis.low > axis.high) axis.low = axis.high = 0;
+  return axis;
+}
+
+bool reads_inside(const Axis& axis, int64_t extent) {
+  return axis.low >= 0 && (axis.count - 1) * axis.stride + axis.high < extent;
+}
+
+int64_t most_taps(const Axis& axis) {
+  int64_t taps = 0;
+  for (int64_t p = 0; p < axis.phases; ++p) taps = std::max(taps, axis.phase[p].taps);
+  return taps;
+}
+
+void block_channels(Gather& g, int64_t lanes) {
+  const int64_t taps = std::max<int64_t>(1, most_taps(g.h) * most_taps(g.w));
+  g.block = 2 * lanes;
+  g.out_blocks = ceil_div(g.dst.c, g.block);
+  const int64_t room = std::max<int64_t>(16, panel_bytes / (4 * taps * g.block) / 16 * 16);
+  g.in_blocks = ceil_div(g.src.c, room);
+  g.in_block = std::min(g.src.c, round_up(ceil_div(g.src.c, g.in_blocks), 16));
+  g.in_blocks = ceil_div(g.src.c, g.in_block);
+  g.panel_floats = g.prepacked ? 0 : taps * g.in_block * g.block;
+}
+
+void block_rows(Gather& g) {
+  const int64_t columns = g.w.extent(), span = g.h.high - g.h.low;
+  const int64_t row_bytes = columns * g.src.c * 4;
+  const int64_t budget = g.prepacked ? band_bytes : 8 * band_bytes;
+  const int64_t fitting = (budget / row_bytes - span - 1) / g.h.stride + 1;
+  const int64_t wanted = g.prepacked ? ceil_div(g.dst.n * g.h.count, 8) : g.h.count;
+  g.rows = std::clamp<int64_t>(std::min(fitting, wanted), 1, g.h.count);
+  g.bands = ceil_div(g.h.count, g.rows);
+  g.rows = ceil_div(g.h.count, g.bands);
+  g.bands = ceil_div(g.h.count, g.rows);
+  g.out_groups = std::min(g.out_blocks, ceil_div(16, g.dst.n * g.bands));
+  g.band_floats = round_up(((g.rows - 1) * g.h.stride + span + 1) * columns * g.src.c, 16);
+  g.sum_floats = (g.in_blocks > 1 ? g.rows : 1) * g.w.count * g.block;
+}
+
+Gather plan_gather(const Convolution& conv, const Problem& problem, bool from_fine) {
+  Gather g;
+  g.src = problem.src[0].shape;
+  g.dst = problem.dst[0].shape;
+  g.kernel = conv.kernel;
+  g.transposed_weights = !from_fine;
+  if (from_fine) {
+    g.h = forward_axis(conv.kernel.h, conv.stride.h, conv.pad.h, conv.dilation.h, g.dst.h);
+    g.w = forward_axis(conv.kernel.w, conv.stride.w, conv.pad.w, conv.dilation.w, g.dst.w);
+  } else {
+    g.h = backward_axis(conv.kernel.h, conv.stride.h, conv.pad.h, conv.dilation.h, g.dst.h);
+    g.w = backward_axis(conv.kernel.w, conv.stride.w, conv.pad.w, conv.dilation.w, g.dst.w);
+  }
+  const int64_t weights = conv.kernel.h * conv.kernel.w * g.src.c * g.dst.c;
+  g.prepacked = weights * 4 <= prepacked_bytes;
+  g.in_place = conv.kernel == Size{1, 1} && reads_inside(g.h, g.src.h) && reads_inside(g.w, g.src.w);
+  block_channels(g, lanes_of(problem.isa));
+  block_rows(g);
+  return g;
+}
+
+Correlation plan_correlation(const Convolution& conv, const Problem& problem) {
+  const int64_t lanes = lanes_of(problem.isa);
+  Correlation c;
+  c.kernel = conv.kernel, c.stride = conv.stride, c.pad = conv.pad, c.dilation = conv.dilation;
+  c.fine_operand = conv.transposed ? 1 : 0;
+  c.fine = problem.src[static_cast<size_t>(c.fine_operand)].shape;
+  c.coarse = problem.src[static_cast<size_t>(1 - c.fine_operand)].shape;
+  c.tap_rows = c.weights() * 4 > 2 * band_bytes ? 1 : c.kernel.h;
+  c.tap_pitch = c.dilation.w == 1 ? c.fine.c : round_up(c.fine.c, lanes);
+  c.run_pitch = round_up(c.kernel.w * c.tap_pitch, lanes);
+  const int64_t column = c.tap_rows * c.run_pitch;
+  c.out_groups = ceil_div(c.coarse.c, std::max<int64_t>(14, band_bytes / 4 / column));
+  c.out_group = ceil_div(c.coarse.c, c.out_groups);
+  c.rows = std::clamp<int64_t>(128 / c.coarse.w, 1, c.coarse.h);
+  c.bands = ceil_div(c.coarse.h, c.rows);
+  const int64_t chunks = c.out_groups * ceil_div(c.kernel.h, c.tap_rows);
+  c.slabs = std::min(
+      {int64_t{8}, ceil_div(16, chunks), c.coarse.n * c.bands, std::max<int64_t>(1, slab_bytes / 4 / c.weights())});
+  const int64_t columns = (c.coarse.w - 1) * c.stride.w + (c.kernel.w - 1) * c.dilation.w + 1;
+  const int64_t rows = (c.rows - 1) * c.stride.h + (c.tap_rows - 1) * c.dilation.h + 1;
+  c.sum_floats = round_up(c.out_group * column, 16);
+  c.fine_floats = round_up(rows * columns * c.fine.c + 2 * lanes, 16);
+  c.coarse_floats = round_up(c.rows * c.coarse.w * c.out_group, 16);
+  return c;
+}
+
+template <class Plan>
+using Entry = void (*)(const Plan&, const Arguments&);
+
+#ifdef PIXELWISE_X86
+#define PIXELWISE_PICK(isa, function) \
+  ((isa) == Isa::avx512 ? avx512::function : (isa) == Isa::avx2 ? avx2::function : baseline::function)
+#else
+#define PIXELWISE_PICK(isa, function) (baseline::function)
+#endif
+
+std::string declines(const Convolution& conv, const Problem& problem) {
+  for (const auto* operands : {&problem.src, &problem.dst, &problem.parameters}) {
+    for (const TensorDesc& operand : *operands) {
+      if (operand.type != Type::f32) return format("elements of type {}: it is for f32", to_string(operand.type));
+    }
+  }
+  if (conv.groups > 1) return format("{} groups: it is for 1", conv.groups);
+  if (conv.stride.h > Axis::max_phases || conv.stride.w > Axis::max_phases)
+    return format("stride {}: it is for up to {}", to_string(conv.stride), Axis::max_phases);
+  if (conv.kernel.h * conv.kernel.w > 1024)
+    return format("kernel {}: it is for up to 1024 taps", to_string(conv.kernel));
+  return {};
+}
+
+Kernel implicit_gemm(const Convolution& conv, const Problem& problem) {
+  Kernel kernel{"implicit_gemm"};
+  kernel.declined = declines(conv, problem);
+  if (!kernel.declined.empty()) return kernel;
+  const int64_t threads = std::max(1, problem.threads);
+  if (problem.pass == Pass::backward_weights) {
+    const Correlation c = plan_correlation(conv, problem);
+    kernel.scratch_bytes = 4 * ((c.slabs > 1 ? c.slabs * c.weights() : 0) + threads * c.thread_floats());
+    const Entry<Correlation> run = PIXELWISE_PICK(problem.isa, correlate);
+    kernel.run = [c, run](const Arguments& a) { run(c, a); };
+    return kernel;
+  }
+  const auto g =
+      std::make_shared<const Gather>(plan_gather(conv, problem, (problem.pass == Pass::forward) != conv.transposed));
+  kernel.scratch_bytes = 4 * threads * g->thread_floats();
+  const Entry<Gather> run = PIXELWISE_PICK(problem.isa, gather), pack = PIXELWISE_PICK(problem.isa, gather_pack);
+  if (g->prepacked) {
+    kernel.packed_bytes = 4 * conv.kernel.h * conv.kernel.w * g->src.c * round_up(g->dst.c, lanes_of(problem.isa));
+    kernel.pack = [g, pack](const Arguments& a) { pack(*g, a); };
+  }
+  kernel.run = [g, run](const Arguments& a) {
+    run(*g, a);
+    take_moments<float>(a);
+  };
+  return kernel;
+}
+
+}  // namespace
+
+Candidates fast_convolution_kernels(const Convolution& conv, const Problem& problem) {
+  return {implicit_gemm(conv, problem)};
+}
 
 }  // namespace pixelwise

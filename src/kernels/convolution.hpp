@@ -1,5 +1,6 @@
 // What convolution and transposed convolution have in common: a fine map and a coarse one, and weights between them.
 #pragma once
+#include "kernels/plain.hpp"
 #include "pixelwise/kernels/kernel.hpp"
 
 namespace pixelwise {
@@ -16,5 +17,23 @@ struct Convolution {
 
 /// Everything but the definition, in order of preference (conv2d_fast.cpp).
 Candidates fast_convolution_kernels(const Convolution& conv, const Problem& problem);
+
+/// Mean and biased variance of dst per channel.
+template <class T>
+void take_moments(const Arguments& a) {
+  if (!a.epilogue.moments) return;
+  const View& dst = a.dst[0].view;
+  const auto count = static_cast<double>(dst.shape.pixels());
+  for (int64_t c = 0; c < dst.shape.c; ++c) {
+    double sum = 0, squares = 0;
+    for_each_pixel(dst.shape, [&](int64_t n, int64_t y, int64_t x) { sum += value_of(dst.at<T>(n, y, x)[c]); });
+    for_each_pixel(dst.shape, [&](int64_t n, int64_t y, int64_t x) {
+      const double centred = value_of(dst.at<T>(n, y, x)[c]) - sum / count;
+      squares += centred * centred;
+    });
+    a.epilogue.moments->mean[c] = sum / count;
+    a.epilogue.moments->variance[c] = squares / count;
+  }
+}
 
 }  // namespace pixelwise

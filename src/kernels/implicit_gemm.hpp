@@ -1,0 +1,67 @@
+// What the vector convolution kernels (vector/implicit_gemm.cpp) are told: plain numbers, computed once when a kernel
+// is selected, from shapes and the instruction set only.
+#pragma once
+#include "pixelwise/kernels/kernel.hpp"
+
+namespace pixelwise {
+
+/// The destination pixels offset, offset + step, ... of one axis, and the taps they meet: destination q reads source
+/// q * stride + first_shift + t * shift_step with kernel index first_tap + t * tap_step, for t < taps.
+struct AxisPhase {
+  int64_t offset, count, taps, first_tap, tap_step, first_shift, shift_step;
+};
+
+/// A convolution has one phase an axis; the gradient of a convolution of stride s has s, each a dense convolution over
+/// the taps that fall on it.
+struct Axis {
+  static constexpr int64_t max_phases = 64;
+  AxisPhase phase[max_phases];
+  int64_t phases = 0, stride = 1, step = 1;
+  int64_t low = 0, high = 0, count = 0;  ///< of all phases: least and largest shift, most pixels
+  int64_t extent() const { return (count - 1) * stride + high - low + 1; }
+};
+
+/// dst(q) = sum over taps and channels of src(q stride + shift) w: forward of a convolution, or its data gradient.
+struct Gather {
+  Axis h, w;
+  Shape src, dst;
+  Size kernel;
+  bool transposed_weights = false;      ///< the source's channels are the weights' first axis
+  int64_t block = 0;                    ///< destination channels of a panel of weights: two vectors
+  int64_t in_block = 0, in_blocks = 0;  ///< source channels of a panel
+  int64_t rows = 0, bands = 0;          ///< destination rows (of a phase) of a band
+  int64_t out_blocks = 0, out_groups = 0;
+  bool prepacked = true;  ///< the weights are in Arguments::packed; else panels are packed as needed
+  bool in_place = false;  ///< one tap and no border: a plain source is read where it is
+  int64_t band_floats = 0, sum_floats = 0, panel_floats = 0;
+  int64_t thread_floats() const { return band_floats + sum_floats + panel_floats; }
+};
+
+/// diff_w(o, k, i) = sum over coarse pixels q of fine(q stride - pad + k dilation, i) coarse(q, o).
+struct Correlation {
+  Size kernel, stride, pad, dilation;
+  Shape fine, coarse;
+  int fine_operand = 0;                    ///< of Arguments::src; the coarse map is the other
+  int64_t slabs = 0, rows = 0, bands = 0;  ///< bands of `rows` rows of an image, dealt to slabs in order
+  int64_t out_group = 0, out_groups = 0;   ///< coarse channels of a chunk
+  int64_t tap_rows = 0;                    ///< rows of the kernel of a chunk: all, or one
+  int64_t tap_pitch = 0, run_pitch = 0;    ///< floats of a tap, and of a row of taps, in a chunk's sums
+  int64_t sum_floats = 0, fine_floats = 0, coarse_floats = 0;
+  int64_t thread_floats() const { return sum_floats + fine_floats + coarse_floats; }
+  int64_t weights() const { return kernel.h * kernel.w * fine.c * coarse.c; }
+};
+
+#define PIXELWISE_DECLARE_IMPLICIT_GEMM(isa)                \
+  namespace isa {                                           \
+  void gather_pack(const Gather& g, const Arguments& a);    \
+  void gather(const Gather& g, const Arguments& a);         \
+  void correlate(const Correlation& c, const Arguments& a); \
+  }
+PIXELWISE_DECLARE_IMPLICIT_GEMM(baseline)
+#ifdef PIXELWISE_X86
+PIXELWISE_DECLARE_IMPLICIT_GEMM(avx2)
+PIXELWISE_DECLARE_IMPLICIT_GEMM(avx512)
+#endif
+#undef PIXELWISE_DECLARE_IMPLICIT_GEMM
+
+}  // namespace pixelwise

@@ -1,0 +1,79 @@
+// Packs a rectangle of a map, borders included, into scratch, and applies the Source on the way.
+#pragma once
+#include "core/simd.hpp"
+#include "pixelwise/kernels/kernel.hpp"
+
+namespace pixelwise::PIXELWISE_ISA {
+
+[[gnu::always_inline]] inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+[[gnu::always_inline]] inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+[[gnu::always_inline]] inline vfloat activate(vfloat v, Activation act) {
+  if (act == Activation::none) return v;
+  v = v < 0.0f ? zero() : v;  // NaN stays NaN
+  return act == Activation::relu6 ? (v > 6.0f ? broadcast(6.0f) : v) : v;
+}
+
+[[gnu::always_inline]] inline vfloat load_some(const float* p, int64_t n) {
+  return n >= lanes ? load(p) : load_tail(p, n);
+}
+[[gnu::always_inline]] inline void store_some(float* p, vfloat v, int64_t n) {
+  n >= lanes ? store(p, v) : store_tail(p, v, n);
+}
+
+/// The channels [c0, c0 + channels) of `columns` pixels from `from`: act(scale * x + shift).
+inline void pack_pixels(const Source& s, const float* from, int64_t columns, int64_t c0, int64_t channels, float* to) {
+  const int64_t step = s.view.pixel_stride;
+  if (s.plain() && step == channels) {
+    std::memcpy(to, from, static_cast<size_t>(columns * channels) * sizeof(float));
+    return;
+  }
+  const float *scale = s.scale ? s.scale.as<float>() + c0 : nullptr,
+              *shift = s.shift ? s.shift.as<float>() + c0 : nullptr;
+  for (int64_t x = 0; x < columns; ++x, from += step, to += channels) {
+    for (int64_t c = 0; c < channels; c += lanes) {
+      const int64_t n = channels - c;
+      vfloat v = load_some(from + c, n);
+      if (scale) v = v * load_some(scale + c, n);
+      if (shift) v = v + load_some(shift + c, n);
+      store_some(to + c, activate(v, s.act), n);
+    }
+  }
+}
+
+/// Rows [top, top + rows) and columns [left, left + columns) of image n, densely; 0 outside the map.
+inline void pack_rectangle(const Source& s, int64_t n, int64_t top, int64_t rows, int64_t left, int64_t columns,
+                           int64_t c0, int64_t channels, float* to) {
+  const Shape& map = s.view.shape;
+  const int64_t first = least(most(-left, 0), columns), last = most(least(map.w - left, columns), first);
+  const auto clear = [&](float* p, int64_t pixels) {
+    std::memset(p, 0, static_cast<size_t>(pixels * channels) * sizeof(float));
+  };
+  for (int64_t y = top; y < top + rows; ++y, to += columns * channels) {
+    if (y < 0 || y >= map.h) {
+      clear(to, columns);
+      continue;
+    }
+    clear(to, first);
+    if (last > first)
+      pack_pixels(s, s.view.at<float>(n, y, left + first) + c0, last - first, c0, channels, to + first * channels);
+    clear(to + last * channels, columns - last);
+  }
+}
+
+/// fn.template operator()<m>() for a run-time m in [1, Max].
+template <int Max, class Fn>
+[[gnu::always_inline]] inline void with_constant(int64_t m, const Fn& fn) {
+  if constexpr (Max > 0) {
+    if (m == Max) return fn.template operator()<Max>();
+    with_constant<Max - 1>(m, fn);
+  }
+}
+
+/// Pixels (or channels) of a register tile beside two vectors: 28 accumulators of 32 registers, or 12 of 16.
+inline constexpr int tile_rows = PIXELWISE_ISA_LEVEL == 2 ? 14 : 6;
+
+/// Part i of `parts` equal parts of [0, n).
+[[gnu::always_inline]] inline int64_t part(int64_t n, int64_t i, int64_t parts) { return n * i / parts; }
+
+}  // namespace pixelwise::PIXELWISE_ISA

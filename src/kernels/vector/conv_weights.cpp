@@ -1,0 +1,229 @@
+// The weight gradient as a sum of outer products over pixels, straight from rows of channels-last maps: a register tile
+// is a few coarse channels (broadcast) by two vectors of (tap column, fine channel).
+#include "kernels/implicit_gemm.hpp"
+#include "kernels/vector/conv_pack.hpp"
+#include "pixelwise/core/parallel.hpp"
+
+namespace pixelwise::PIXELWISE_ISA {
+namespace {
+
+// Pixels of a rectangle that meet in both maps.
+struct Pixels {
+  const float *fine, *coarse;
+  int64_t fine_step, fine_row, coarse_step, coarse_row;
+  int64_t rows, columns;
+};
+
+// sums[m][v] += sum over pixels of coarse[m] * fine[v]
+template <int M, int V>
+void outer(const Pixels& p, const float* fine, const float* coarse, float* sums, int64_t sums_row) {
+  vfloat c[M][V];
+#pragma GCC unroll 16
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) c[m][v] = load(sums + m * sums_row + v * lanes);
+  for (int64_t y = 0; y < p.rows; ++y, fine += p.fine_row, coarse += p.coarse_row) {
+    const float *f = fine, *g = coarse;
+    for (int64_t x = 0; x < p.columns; ++x, f += p.fine_step, g += p.coarse_step) {
+      vfloat w[V];
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) w[v] = load(f + v * lanes);
+#pragma GCC unroll 16
+      for (int m = 0; m < M; ++m) {
+        const vfloat diff = broadcast(g[m]);
+#pragma GCC unroll 2
+        for (int v = 0; v < V; ++v) c[m][v] = fma(diff, w[v], c[m][v]);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) store(sums + m * sums_row + v * lanes, c[m][v]);
+}
+
+// One run of `length` contiguous fine elements against coarse channels [0, channels).
+void outer_run(const Pixels& p, int64_t length, int64_t channels, float* sums, int64_t sums_row) {
+  const int64_t tiles = (channels + tile_rows - 1) / tile_rows;
+  for (int64_t i = 0; i < length; i += 2 * lanes) {
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t o = part(channels, t, tiles), count = part(channels, t + 1, tiles) - o;
+      float* to = sums + o * sums_row + i;
+      with_constant<tile_rows>(count, [&]<int M>() {
+        length - i <= lanes ? outer<M, 1>(p, p.fine + i, p.coarse + o, to, sums_row)
+                            : outer<M, 2>(p, p.fine + i, p.coarse + o, to, sums_row);
+      });
+    }
+  }
+}
+
+struct Span {
+  int64_t first, last;
+};
+// The pixels q in [q0, q1) for which q * stride + shift lies in [0, extent).
+Span inside(int64_t q0, int64_t q1, int64_t stride, int64_t shift, int64_t extent) {
+  const int64_t first = shift >= 0 ? 0 : (-shift + stride - 1) / stride;
+  const int64_t last = extent - 1 - shift < 0 ? 0 : (extent - 1 - shift) / stride + 1;
+  return {most(first, q0), least(last, q1)};
+}
+
+// What one chunk owns: rows [k0, k1) of the kernel, coarse channels [o0, o0 + channels), and their sums in scratch:
+// [channel][tap row][(tap column, fine channel), padded to vectors].
+struct Chunk {
+  int64_t k0, k1, o0, channels;
+  int64_t tap, run, sums_row;  // floats from tap to tap, from tap row to tap row, from channel to channel
+  float *sums, *fine, *coarse;
+};
+
+// The coarse pixels of a band, packed where the source is not plain.
+Pixels coarse_pixels(const Correlation& c, const Source& coarse, const Chunk& chunk, int64_t n, int64_t q0,
+                     int64_t q1) {
+  Pixels p{};
+  p.coarse = coarse.view.at<float>(n, q0, 0) + chunk.o0;
+  p.coarse_step = coarse.view.pixel_stride;
+  p.coarse_row = coarse.view.row_stride;
+  if (!coarse.plain()) {
+    pack_rectangle(coarse, n, q0, q1 - q0, 0, c.coarse.w, chunk.o0, chunk.channels, chunk.coarse);
+    p.coarse = chunk.coarse;
+    p.coarse_step = chunk.channels;
+    p.coarse_row = chunk.channels * c.coarse.w;
+  }
+  return p;
+}
+
+// Fine rows where they are: every tap meets the pixels whose source lies in the map.
+void add_in_place(const Correlation& c, const Source& fine, const Chunk& chunk, const Pixels& band, int64_t n,
+                  int64_t q0, int64_t q1) {
+  for (int64_t ky = chunk.k0; ky < chunk.k1; ++ky) {
+    for (int64_t kx = 0; kx < c.kernel.w; ++kx) {
+      const int64_t dy = ky * c.dilation.h - c.pad.h, dx = kx * c.dilation.w - c.pad.w;
+      const Span y = inside(q0, q1, c.stride.h, dy, c.fine.h), x = inside(0, c.coarse.w, c.stride.w, dx, c.fine.w);
+      if (y.first >= y.last || x.first >= x.last) continue;
+      Pixels p = band;
+      p.fine = fine.view.at<float>(n, y.first * c.stride.h + dy, x.first * c.stride.w + dx);
+      p.fine_step = c.stride.w * fine.view.pixel_stride;
+      p.fine_row = c.stride.h * fine.view.row_stride;
+      p.coarse += (y.first - q0) * p.coarse_row + x.first * p.coarse_step;
+      p.rows = y.last - y.first;
+      p.columns = x.last - x.first;
+      outer_run(p, c.fine.c, chunk.channels, chunk.sums + (ky - chunk.k0) * chunk.run + kx * chunk.tap, chunk.sums_row);
+    }
+  }
+}
+
+// Fine rows packed with their border: without dilation the taps of a row are one run of (column, channel).
+void add_packed(const Correlation& c, const Source& fine, const Chunk& chunk, const Pixels& band, int64_t n, int64_t q0,
+                int64_t q1) {
+  const int64_t top = q0 * c.stride.h + chunk.k0 * c.dilation.h - c.pad.h;
+  const int64_t rows = (q1 - q0 - 1) * c.stride.h + (chunk.k1 - chunk.k0 - 1) * c.dilation.h + 1;
+  const int64_t columns = (c.coarse.w - 1) * c.stride.w + (c.kernel.w - 1) * c.dilation.w + 1;
+  pack_rectangle(fine, n, top, rows, -c.pad.w, columns, 0, c.fine.c, chunk.fine);
+  const bool joined = c.dilation.w == 1;
+  Pixels p = band;
+  p.fine_step = c.stride.w * c.fine.c;
+  p.fine_row = c.stride.h * columns * c.fine.c;
+  p.rows = q1 - q0;
+  p.columns = c.coarse.w;
+  for (int64_t ky = chunk.k0; ky < chunk.k1; ++ky) {
+    for (int64_t kx = 0; kx < (joined ? 1 : c.kernel.w); ++kx) {
+      p.fine = chunk.fine + ((ky - chunk.k0) * c.dilation.h * columns + kx * c.dilation.w) * c.fine.c;
+      outer_run(p, joined ? c.fine.c * c.kernel.w : c.fine.c, chunk.channels,
+                chunk.sums + (ky - chunk.k0) * chunk.run + kx * chunk.tap, chunk.sums_row);
+    }
+  }
+}
+
+// The sums of a chunk go to dst, or to their place among the partial sums of a slab: [coarse channel][tap][fine
+// channel].
+void leave(const Correlation& c, const Destination& dst, const Chunk& chunk, float* slab) {
+  for (int64_t o = 0; o < chunk.channels; ++o) {
+    for (int64_t ky = chunk.k0; ky < chunk.k1; ++ky) {
+      for (int64_t kx = 0; kx < c.kernel.w; ++kx) {
+        const float* from = chunk.sums + o * chunk.sums_row + (ky - chunk.k0) * chunk.run + kx * chunk.tap;
+        float* to = slab ? slab + (((chunk.o0 + o) * c.kernel.h + ky) * c.kernel.w + kx) * c.fine.c
+                         : dst.view.at<float>(chunk.o0 + o, ky, kx);
+        if (!slab && dst.mode == Mode::add) {
+          for (int64_t i = 0; i < c.fine.c; ++i) to[i] += from[i];
+        } else {
+          std::memcpy(to, from, static_cast<size_t>(c.fine.c) * sizeof(float));
+        }
+      }
+    }
+  }
+}
+
+// dst = the slabs' sums, in order.
+void add_slabs(const Correlation& c, const Destination& dst, const float* slabs) {
+  const int64_t taps = c.kernel.h * c.kernel.w;
+  parallel_for(c.coarse.c, [&](int64_t o, int) {
+    for (int64_t k = 0; k < taps; ++k) {
+      const float* from = slabs + (o * taps + k) * c.fine.c;
+      float* to = dst.view.at<float>(o, k / c.kernel.w, k % c.kernel.w);
+      for (int64_t i = 0; i < c.fine.c; ++i) {
+        float sum = from[i];
+        for (int64_t s = 1; s < c.slabs; ++s) sum += from[s * c.weights() + i];
+        to[i] = dst.mode == Mode::add ? to[i] + sum : sum;
+      }
+    }
+  });
+}
+
+// diff_bias(c) = sum of diff_y over pixels: floats along a row, doubles over rows.
+void bias_gradient(const View& diff, const Destination& dst) {
+  parallel_for((diff.shape.c + lanes - 1) / lanes, [&](int64_t chunk, int) {
+    const int64_t c0 = chunk * lanes, count = least(lanes, diff.shape.c - c0);
+    double sum[lanes] = {};
+    for (int64_t n = 0; n < diff.shape.n; ++n) {
+      for (int64_t y = 0; y < diff.shape.h; ++y) {
+        vfloat row = zero();
+        const float* p = diff.at<float>(n, y, 0) + c0;
+        for (int64_t x = 0; x < diff.shape.w; ++x, p += diff.pixel_stride) row = row + load_some(p, count);
+        for (int i = 0; i < lanes; ++i) sum[i] += static_cast<double>(row[i]);
+      }
+    }
+    float* to = dst.view.as<float>() + c0;
+    for (int64_t i = 0; i < count; ++i)
+      to[i] = static_cast<float>(dst.mode == Mode::add ? static_cast<double>(to[i]) + sum[i] : sum[i]);
+  });
+}
+
+void run_chunk(const Correlation& c, const Arguments& a, const Chunk& chunk, int64_t slab) {
+  const Source &fine = a.src[static_cast<size_t>(c.fine_operand)],
+               &coarse = a.src[static_cast<size_t>(1 - c.fine_operand)];
+  const bool in_place = fine.plain() && c.fine.c % lanes == 0;
+  std::memset(chunk.sums, 0, static_cast<size_t>(chunk.channels * chunk.sums_row) * sizeof(float));
+  const int64_t all = c.coarse.n * c.bands;
+  for (int64_t i = part(all, slab, c.slabs); i < part(all, slab + 1, c.slabs); ++i) {
+    const int64_t n = i / c.bands, q0 = i % c.bands * c.rows, q1 = least(q0 + c.rows, c.coarse.h);
+    const Pixels band = coarse_pixels(c, coarse, chunk, n, q0, q1);
+    in_place ? add_in_place(c, fine, chunk, band, n, q0, q1) : add_packed(c, fine, chunk, band, n, q0, q1);
+  }
+}
+
+}  // namespace
+
+void correlate(const Correlation& c, const Arguments& a) {
+  const int64_t tap_groups = (c.kernel.h + c.tap_rows - 1) / c.tap_rows;
+  float* slabs = reinterpret_cast<float*>(a.scratch);
+  float* threads = slabs + (c.slabs > 1 ? c.slabs * c.weights() : 0);
+  parallel_for(c.slabs * c.out_groups * tap_groups, [&](int64_t index, int thread) {
+    const int64_t slab = index % c.slabs, group = index / c.slabs % c.out_groups, taps = index / c.slabs / c.out_groups;
+    Chunk chunk{};
+    chunk.k0 = taps * c.tap_rows;
+    chunk.k1 = least(chunk.k0 + c.tap_rows, c.kernel.h);
+    chunk.o0 = part(c.coarse.c, group, c.out_groups);
+    chunk.channels = part(c.coarse.c, group + 1, c.out_groups) - chunk.o0;
+    chunk.tap = c.tap_pitch;
+    chunk.run = c.run_pitch;
+    chunk.sums_row = (chunk.k1 - chunk.k0) * chunk.run;
+    chunk.sums = threads + thread * c.thread_floats();
+    chunk.fine = chunk.sums + c.sum_floats;
+    chunk.coarse = chunk.fine + c.fine_floats;
+    run_chunk(c, a, chunk, slab);
+    leave(c, a.dst[0], chunk, c.slabs > 1 ? slabs + slab * c.weights() : nullptr);
+  });
+  if (c.slabs > 1) add_slabs(c, a.dst[0], slabs);
+  if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
+}
+
+}  // namespace pixelwise::PIXELWISE_ISA

@@ -1,0 +1,245 @@
+// Convolution without im2col: the matrix product runs over pixels of a packed band of the map, in which every tap is a
+// constant offset (Georganas et al. 2018, "Anatomy of high-performance deep learning convolutions on SIMD
+// architectures"; register tile and panels after Goto, van de Geijn 2008).
+#include "kernels/implicit_gemm.hpp"
+
+#include "kernels/vector/conv_pack.hpp"
+#include "pixelwise/core/parallel.hpp"
+
+namespace pixelwise::PIXELWISE_ISA {
+namespace {
+
+struct Run {
+  int64_t offset;      // in the band, from a pixel to where the run begins
+  const float* panel;  // [length][V * lanes]
+};
+constexpr int64_t max_runs = 1024;
+
+// sums[m][v] = init + sum over runs and k < length of x[m * step + offset + k] * panel[k][v]
+template <int M, int V>
+void tile(const float* x, int64_t step, const Run* runs, int64_t run_count, int64_t length, const float* init,
+          int64_t init_step, float* sums) {
+  vfloat c[M][V];
+#pragma GCC unroll 16
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) c[m][v] = load(init + m * init_step + v * lanes);
+  for (int64_t r = 0; r < run_count; ++r) {
+    const float *a = x + runs[r].offset, *b = runs[r].panel;
+    for (int64_t k = 0; k < length; ++k, ++a, b += V * lanes) {
+      vfloat w[V];
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) w[v] = load(b + v * lanes);
+#pragma GCC unroll 16
+      for (int m = 0; m < M; ++m) {
+        const vfloat pixel = broadcast(a[m * step]);
+#pragma GCC unroll 2
+        for (int v = 0; v < V; ++v) c[m][v] = fma(pixel, w[v], c[m][v]);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) store(sums + (m * V + v) * lanes, c[m][v]);
+}
+
+// The weights of destination channels [o0, o0 + width) and source channels [c0, c0 + channels) for one phase:
+// [tap row][tap column][channel][lane], 0 in lanes past the last channel.
+void pack_panel(const Gather& g, const View& w, const AxisPhase& h, const AxisPhase& v, int64_t o0, int64_t width,
+                int64_t c0, int64_t channels, float* to) {
+  const int64_t count = least(width, g.dst.c - o0);
+  for (int64_t ty = 0; ty < h.taps; ++ty) {
+    for (int64_t tx = 0; tx < v.taps; ++tx, to += channels * width) {
+      const float* tap = w.at<float>(0, h.first_tap + ty * h.tap_step, v.first_tap + tx * v.tap_step);
+      if (g.transposed_weights) {
+        for (int64_t c = 0; c < channels; ++c) {
+          const float* from = tap + (c0 + c) * w.image_stride + o0;
+          for (int64_t o = 0; o < width; ++o) to[c * width + o] = o < count ? from[o] : 0;
+        }
+        continue;
+      }
+      for (int64_t o = 0; o < width; ++o) {
+        const float* from = tap + (o0 + o) * w.image_stride + c0;
+        for (int64_t c = 0; c < channels; ++c) to[c * width + o] = o < count ? from[c] : 0;
+      }
+    }
+  }
+}
+
+// A block of destination channels: one vector wide where that is enough.
+struct Block {
+  int64_t o0, width;
+};
+Block block_of(const Gather& g, int64_t i) {
+  const int64_t o0 = i * g.block;
+  return {o0, g.dst.c - o0 <= lanes ? lanes : g.block};
+}
+
+// Panels in `packed`: per block, per block of source channels, per phase.
+int64_t panel_offset(const Gather& g, const Block& block, int64_t c0, int64_t channels, int64_t taps_before) {
+  return g.kernel.h * g.kernel.w * (block.o0 * g.src.c + c0 * block.width) + taps_before * channels * block.width;
+}
+
+// fn(row phase, column phase, taps of the phases before)
+template <class Fn>
+void for_each_phase(const Gather& g, const Fn& fn) {
+  int64_t taps = 0;
+  for (int64_t i = 0; i < g.h.phases; ++i) {
+    for (int64_t j = 0; j < g.w.phases; ++j) {
+      fn(g.h.phase[i], g.w.phase[j], taps);
+      taps += g.h.phase[i].taps * g.w.phase[j].taps;
+    }
+  }
+}
+
+// Sums of `pixels` pixels leave the kernel: dst = act(sum + residual) * act'(gate), written or added.
+void leave(const Gather& g, const Arguments& a, const Block& block, int64_t n, int64_t y, int64_t x, int64_t pixels,
+           const float* sums) {
+  const Epilogue& e = a.epilogue;
+  const bool add = a.dst[0].mode == Mode::add;
+  for (int64_t m = 0; m < pixels; ++m, x += g.w.step, sums += block.width) {
+    float* dst = a.dst[0].view.at<float>(n, y, x) + block.o0;
+    const float* residual = e.residual ? e.residual.at<float>(n, y, x) + block.o0 : nullptr;
+    const float* gate = e.gate ? e.gate.at<float>(n, y, x) + block.o0 : nullptr;
+    for (int64_t o = 0; o < block.width; o += lanes) {
+      const int64_t left = g.dst.c - block.o0 - o;
+      if (left <= 0) break;
+      vfloat v = load(sums + o);
+      if (residual) v = v + load_some(residual + o, left);
+      v = activate(v, e.act);
+      if (gate && e.gate_act != Activation::none) {
+        const vfloat y_gate = load_some(gate + o, left);
+        v = y_gate > 0.0f ? v : zero();
+        if (e.gate_act == Activation::relu6) v = y_gate < 6.0f ? v : zero();
+      }
+      if (add) v = v + load_some(dst + o, left);
+      store_some(dst + o, v, left);
+    }
+  }
+}
+
+// What one chunk works on: a band of rows [q0, q1) of every phase of image n.
+struct Band {
+  int64_t n, q0, q1;
+  bool in_place;
+  const float* packed;  // [source channel block][row][column][channel], from row q0 * stride + low
+  int64_t packed_rows, packed_columns;
+};
+
+// One row of one phase, one block of source channels.
+struct Row {
+  const float* x;
+  int64_t step, length, run_count;
+  Run runs[max_runs];
+};
+
+void set_row(const Gather& g, const Arguments& a, const Band& band, const AxisPhase& h, const AxisPhase& v, int64_t q,
+             int64_t c0, int64_t channels, int64_t width, const float* panel, Row& row) {
+  const View& src = a.src[0].view;
+  row.run_count = 0;
+  row.length = channels;
+  if (band.in_place) {
+    row.x = src.at<float>(band.n, q * g.h.stride + h.first_shift, v.first_shift) + c0;
+    row.step = g.w.stride * src.pixel_stride;
+    if (h.taps > 0 && v.taps > 0) row.runs[row.run_count++] = {0, panel};
+    return;
+  }
+  const bool joined = v.shift_step == 1 || v.taps <= 1;  // the taps of a row are one run of (column, channel)
+  if (joined) row.length = channels * v.taps;
+  row.x = band.packed + (c0 * band.packed_rows + (q - band.q0) * g.h.stride * channels) * band.packed_columns;
+  row.step = g.w.stride * channels;
+  for (int64_t ty = 0; ty < h.taps; ++ty) {
+    const int64_t shift = h.first_shift + ty * h.shift_step, y = q * g.h.stride + shift;
+    if (y < 0 || y >= g.src.h) continue;  // the whole row of taps meets the border
+    for (int64_t tx = 0; tx < (joined ? least(v.taps, 1) : v.taps); ++tx) {
+      const int64_t column = v.first_shift + tx * v.shift_step - g.w.low;
+      row.runs[row.run_count++] = {((shift - g.h.low) * band.packed_columns + column) * channels,
+                                   panel + (ty * v.taps + tx) * channels * width};
+    }
+  }
+}
+
+void run_tiles(const Row& row, int64_t pixels, int64_t width, const float* bias, float* sums) {
+  const int64_t tiles = (pixels + tile_rows - 1) / tile_rows;
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t x0 = part(pixels, t, tiles), count = part(pixels, t + 1, tiles) - x0;
+    float* to = sums + x0 * width;
+    const float* init = bias ? bias : to;
+    const int64_t init_step = bias ? 0 : width;
+    const float* x = row.x + x0 * row.step;
+    with_constant<tile_rows>(count, [&]<int M>() {
+      width == lanes ? tile<M, 1>(x, row.step, row.runs, row.run_count, row.length, init, init_step, to)
+                     : tile<M, 2>(x, row.step, row.runs, row.run_count, row.length, init, init_step, to);
+    });
+  }
+}
+
+void gather_block(const Gather& g, const Arguments& a, const Band& band, const Block& block, float* sums,
+                  float* panel_scratch) {
+  alignas(64) float bias[2 * lanes] = {};
+  if (a.parameters.size() > 1 && a.parameters[1]) {
+    for (int64_t o = 0; o < least(block.width, g.dst.c - block.o0); ++o)
+      bias[o] = a.parameters[1].as<float>()[block.o0 + o];
+  }
+  Row row;
+  for_each_phase(g, [&](const AxisPhase& h, const AxisPhase& v, int64_t taps_before) {
+    const int64_t last = least(band.q1, h.count);
+    for (int64_t i = 0; i < g.in_blocks; ++i) {
+      const int64_t c0 = i * g.in_block, channels = least(g.in_block, g.src.c - c0);
+      const float* panel = reinterpret_cast<const float*>(a.packed) + panel_offset(g, block, c0, channels, taps_before);
+      if (!g.prepacked) {
+        pack_panel(g, a.parameters[0], h, v, block.o0, block.width, c0, channels, panel_scratch);
+        panel = panel_scratch;
+      }
+      for (int64_t q = band.q0; q < last; ++q) {
+        float* to = sums + (g.in_blocks > 1 ? (q - band.q0) * v.count * block.width : 0);
+        set_row(g, a, band, h, v, q, c0, channels, block.width, panel, row);
+        run_tiles(row, v.count, block.width, i == 0 ? bias : nullptr, to);
+        if (i + 1 == g.in_blocks) leave(g, a, block, band.n, h.offset + q * g.h.step, v.offset, v.count, to);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void gather_pack(const Gather& g, const Arguments& a) {
+  float* packed = reinterpret_cast<float*>(a.packed);
+  parallel_for(g.out_blocks, [&](int64_t chunk, int) {
+    const Block block = block_of(g, chunk);
+    for (int64_t i = 0; i < g.in_blocks; ++i) {
+      const int64_t c0 = i * g.in_block, channels = least(g.in_block, g.src.c - c0);
+      for_each_phase(g, [&](const AxisPhase& h, const AxisPhase& v, int64_t taps_before) {
+        pack_panel(g, a.parameters[0], h, v, block.o0, block.width, c0, channels,
+                   packed + panel_offset(g, block, c0, channels, taps_before));
+      });
+    }
+  });
+}
+
+void gather(const Gather& g, const Arguments& a) {
+  const bool in_place = g.in_place && a.src[0].plain();
+  parallel_for(g.dst.n * g.bands * g.out_groups, [&](int64_t chunk, int thread) {
+    float* scratch = reinterpret_cast<float*>(a.scratch) + thread * g.thread_floats();
+    const int64_t group = chunk % g.out_groups, index = chunk / g.out_groups % g.bands;
+    Band band{chunk / g.out_groups / g.bands,
+              index * g.rows,
+              least((index + 1) * g.rows, g.h.count),
+              in_place,
+              scratch,
+              0,
+              g.w.extent()};
+    band.packed_rows = (band.q1 - band.q0 - 1) * g.h.stride + g.h.high - g.h.low + 1;
+    for (int64_t i = 0; !in_place && i < g.in_blocks; ++i) {
+      const int64_t c0 = i * g.in_block, channels = least(g.in_block, g.src.c - c0);
+      pack_rectangle(a.src[0], band.n, band.q0 * g.h.stride + g.h.low, band.packed_rows, g.w.low, band.packed_columns,
+                     c0, channels, scratch + c0 * band.packed_rows * band.packed_columns);
+    }
+    float *sums = scratch + g.band_floats, *panel = sums + g.sum_floats;
+    for (int64_t b = part(g.out_blocks, group, g.out_groups); b < part(g.out_blocks, group + 1, g.out_groups); ++b)
+      gather_block(g, a, band, block_of(g, b), sums, panel);
+  });
+}
+
+}  // namespace pixelwise::PIXELWISE_ISA

@@ -1,0 +1,284 @@
+#include "pixelwise/kernels/conv2d.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "pixelwise/core/parallel.hpp"
+#include "pixelwise/core/rng.hpp"
+
+namespace pixelwise {
+namespace {
+
+struct Case {
+  const char* name;
+  Shape fine;
+  int64_t coarse_channels;
+  Size kernel, stride{1, 1}, pad{0, 0}, dilation{1, 1};
+  int64_t groups = 1;
+  Size output_pad{0, 0};
+};
+
+const Case cases[] = {
+    {"plain 3x3", {2, 9, 13, 16}, 32, {3, 3}, {1, 1}, {1, 1}},
+    {"narrow in, odd out", {3, 17, 31, 3}, 21, {3, 3}, {1, 1}, {1, 1}},
+    {"one channel", {1, 7, 5, 1}, 1, {3, 3}, {1, 1}, {1, 1}},
+    {"1x1", {2, 5, 33, 64}, 48, {1, 1}},
+    {"1x1 stride 2", {1, 9, 12, 16}, 64, {1, 1}, {2, 2}},
+    {"1x1 with border", {1, 4, 6, 5}, 7, {1, 1}, {1, 1}, {1, 1}},
+    {"stride 2", {2, 13, 16, 21}, 20, {3, 3}, {2, 2}, {1, 1}},
+    {"stride 3 beyond the kernel", {1, 11, 12, 8}, 17, {2, 2}, {3, 3}},
+    {"7x7 stride 2", {1, 17, 19, 3}, 64, {7, 7}, {2, 2}, {3, 3}},
+    {"atrous", {1, 15, 18, 16}, 33, {3, 3}, {1, 1}, {4, 4}, {4, 4}},
+    {"atrous beyond the map", {1, 9, 7, 32}, 16, {3, 3}, {1, 1}, {12, 12}, {12, 12}},
+    {"stride 2, dilation 2", {1, 14, 15, 12}, 9, {3, 3}, {2, 2}, {2, 2}, {2, 2}},
+    {"stride 4, dilation 2", {1, 14, 15, 12}, 9, {3, 3}, {4, 4}, {2, 2}, {2, 2}},
+    {"axes differ", {2, 12, 19, 10}, 18, {2, 5}, {1, 2}, {1, 0}, {3, 2}},
+    {"many channels", {1, 5, 8, 300}, 40, {3, 3}, {1, 1}, {1, 1}},
+    {"many outputs", {1, 4, 5, 12}, 290, {3, 3}, {1, 1}, {1, 1}},
+    {"upsampling", {1, 24, 40, 21}, 21, {16, 16}, {8, 8}, {4, 4}},
+    {"output pad", {1, 12, 14, 6}, 5, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 1, {1, 1}},
+    {"groups", {2, 8, 9, 6}, 9, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 3},
+    {"depthwise", {2, 9, 10, 24}, 24, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 24},
+};
+
+// Random values in a map whose pixels and rows have gaps; the gaps hold NaN, and must stay so.
+struct Map {
+  std::vector<double> wide;
+  std::vector<float> narrow;
+  View view64, view32;
+  int64_t gap;
+
+  Map(const Shape& shape, uint64_t key, int64_t gap_channels, double low = -1) : gap(gap_channels) {
+    const Shape all{shape.n, shape.h, shape.w + (gap ? 1 : 0), shape.c + gap};
+    narrow.assign(static_cast<size_t>(all.count()), NAN);
+    wide.assign(narrow.size(), NAN);
+    const auto part = [&](const View& view) {
+      return window(channel_slice(view, gap / 2, shape.c), 0, 0, {shape.h, shape.w});
+    };
+    view64 = part(dense_view(wide.data(), Type::f64, all));
+    view32 = part(dense_view(narrow.data(), Type::f32, all));
+    Random random(key);
+    each([&](double& w, float& f) { w = f = static_cast<float>(random.next_uniform(low, 1)); });
+  }
+  template <class Fn>
+  void each(const Fn& fn) {
+    const Shape s = view64.shape;
+    for (int64_t n = 0; n < s.n; ++n)
+      for (int64_t y = 0; y < s.h; ++y)
+        for (int64_t x = 0; x < s.w; ++x)
+          for (int64_t c = 0; c < s.c; ++c) fn(view64.at<double>(n, y, x)[c], view32.at<float>(n, y, x)[c]);
+  }
+  double error() {  // largest difference over largest value; a value that is not finite counts as infinite
+    double difference = 0, largest = 1e-30;
+    each([&](double& w, float& f) {
+      difference = std::isfinite(f) ? std::max(difference, std::abs(w - static_cast<double>(f))) : INFINITY;
+      largest = std::max(largest, std::abs(w));
+    });
+    return difference / largest;
+  }
+  int64_t nans() const {
+    int64_t count = 0;
+    for (const float f : narrow) count += std::isnan(f);
+    return count;
+  }
+};
+
+struct Setting {
+  bool transposed = false, gaps = false, extras = false;  // extras: Source, residual, activation, gate, mode add
+};
+
+// The operands of one pass, in both precisions.
+struct Operands {
+  std::vector<Map> src, dst, parameters, extras;  // extras: scale, shift, residual, gate
+};
+
+Size coarse_size(const Case& c) {
+  return conv2d_size({c.coarse_channels, c.kernel, c.stride, c.pad, c.dilation}, c.fine.size());
+}
+
+Operands operands(const Case& c, Pass pass, const Setting& s) {
+  const int64_t gap = s.gaps ? 3 : 0;
+  const Size small = coarse_size(c);
+  Shape fine = c.fine;
+  const Shape coarse{fine.n, small.h, small.w, c.coarse_channels};
+  if (s.transposed) {
+    const ConvTranspose2dSpec spec{fine.c, c.kernel, c.stride, c.pad, c.output_pad, c.dilation, c.groups};
+    const Size size = conv_transpose2d_size(spec, small);
+    fine.h = size.h, fine.w = size.w;
+  }
+  const Shape x = s.transposed ? coarse : fine, y = s.transposed ? fine : coarse;
+  const Shape w = c.groups == fine.c ? Shape{1, c.kernel.h, c.kernel.w, fine.c}
+                                     : Shape{c.coarse_channels, c.kernel.h, c.kernel.w, fine.c / c.groups};
+  const Shape bias{1, 1, 1, y.c};
+  Operands o;
+  if (pass == Pass::forward) {
+    o.src.emplace_back(x, 1, gap);
+    o.dst.emplace_back(y, 2, gap);
+    o.parameters.emplace_back(w, 3, 0);
+    o.parameters.emplace_back(bias, 4, 0);
+  } else if (pass == Pass::backward_data) {
+    o.src.emplace_back(y, 5, gap);
+    o.dst.emplace_back(x, 6, gap);
+    o.parameters.emplace_back(w, 3, 0);
+  } else {
+    o.src.emplace_back(x, 1, gap);
+    o.src.emplace_back(y, 5, gap);
+    o.dst.emplace_back(w, 7, 0);
+    o.dst.emplace_back(bias, 8, 0);
+  }
+  const Shape channels{1, 1, 1, o.src[0].view64.shape.c};
+  o.extras.emplace_back(channels, 10, 0);
+  o.extras.emplace_back(channels, 11, 0);
+  o.extras.emplace_back(o.dst[0].view64.shape, 12, gap);
+  o.extras.emplace_back(o.dst[0].view64.shape, 13, gap);
+  return o;
+}
+
+Candidates candidates(const Case& c, const Setting& s, const Problem& p) {
+  if (!s.transposed) return conv2d_kernels({c.coarse_channels, c.kernel, c.stride, c.pad, c.dilation, c.groups}, p);
+  const ConvTranspose2dSpec spec{c.fine.c, c.kernel, c.stride, c.pad, c.output_pad, c.dilation, c.groups};
+  return conv_transpose2d_kernels(spec, p);
+}
+
+Problem problem_of(const Operands& o, Pass pass, bool wide, Isa isa) {
+  Problem problem;
+  problem.pass = pass;
+  problem.isa = isa;
+  problem.threads = thread_count();
+  const auto describe = [wide](const std::vector<Map>& maps) {
+    std::vector<TensorDesc> all;
+    for (const Map& m : maps) all.push_back({wide ? Type::f64 : Type::f32, m.view64.shape});
+    return all;
+  };
+  problem.src = describe(o.src), problem.dst = describe(o.dst), problem.parameters = describe(o.parameters);
+  return problem;
+}
+
+void run(const Kernel& kernel, Operands& o, Pass pass, const Setting& s, bool wide) {
+  const auto view = [wide](Map& m) { return wide ? m.view64 : m.view32; };
+  Arguments a;
+  for (Map& m : o.src) a.src.push_back({view(m), {}, {}, Activation::none});
+  for (Map& m : o.dst) a.dst.push_back({view(m), s.extras ? Mode::add : Mode::write});
+  for (Map& m : o.parameters) a.parameters.push_back(view(m));
+  if (s.extras) {
+    a.src[0].scale = view(o.extras[0]), a.src[0].shift = view(o.extras[1]), a.src[0].act = Activation::relu;
+    if (pass != Pass::backward_weights)
+      a.epilogue = {view(o.extras[2]), Activation::relu6, view(o.extras[3]), Activation::relu, nullptr};
+  }
+  // NaN everywhere in scratch: what is not written first must not be read. 64-byte alignment by hand.
+  std::vector<float> memory(static_cast<size_t>((kernel.scratch_bytes + kernel.packed_bytes) / 4 + 64), NAN);
+  const auto aligned = (reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64;
+  a.packed = reinterpret_cast<std::byte*>(aligned);
+  a.scratch = a.packed + (kernel.packed_bytes + 63) / 64 * 64;
+  if (kernel.pack) kernel.pack(a);
+  kernel.run(a);
+}
+
+TEST(Conv2d, EveryKernelAgreesWithTheDefinition) {
+  for (const Case& c : cases) {
+    for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
+      for (const Setting s : {Setting{}, {false, true, true}, {true, false, false}, {true, true, true}}) {
+        Operands expected = operands(c, pass, s);
+        const Candidates definition = candidates(c, s, problem_of(expected, pass, true, Isa::baseline));
+        ASSERT_STREQ(definition.back().name, "definition");
+        run(definition.back(), expected, pass, s, true);
+        for (const Isa set : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+          if (set > best_isa()) continue;
+          Operands fresh = operands(c, pass, s);
+          for (const Kernel& kernel : candidates(c, s, problem_of(fresh, pass, false, set))) {
+            if (!kernel.declined.empty()) continue;
+            Operands o = operands(c, pass, s);
+            run(kernel, o, pass, s, false);
+            for (size_t i = 0; i < o.dst.size(); ++i) {
+              EXPECT_EQ(o.dst[i].nans(), fresh.dst[i].nans()) << "gaps were written";
+              o.dst[i].wide = expected.dst[i].wide;
+              o.dst[i].view64.data = o.dst[i].wide.data() + s.gaps * (i == 0 && pass != Pass::backward_weights);
+              EXPECT_LT(o.dst[i].error(), 3e-6)
+                  << c.name << ", " << kernel.name << ", " << to_string(set) << ", pass " << static_cast<int>(pass)
+                  << ", transposed " << s.transposed << ", extras " << s.extras << ", dst " << i;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Conv2d, BitsDoNotDependOnThreads) {
+  for (const Case& c : cases) {
+    for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
+      std::vector<float> first;
+      for (const int threads : {1, 2, 3}) {
+        set_thread_count(threads);
+        Operands o = operands(c, pass, {});
+        run(candidates(c, {}, problem_of(o, pass, false, best_isa())).front().declined.empty()
+                ? candidates(c, {}, problem_of(o, pass, false, best_isa())).front()
+                : candidates(c, {}, problem_of(o, pass, false, best_isa())).back(),
+            o, pass, {}, false);
+        if (threads == 1) first = o.dst[0].narrow;
+        EXPECT_EQ(first, o.dst[0].narrow) << c.name << ", " << threads << " threads";
+      }
+    }
+  }
+  set_thread_count(2);
+}
+
+// The definition against sums done by hand: x = 1 2 / 3 4, w = 10 20 / 30 40, one pixel of border.
+TEST(Conv2d, HandComputed) {
+  double x[] = {1, 2, 3, 4}, w[] = {10, 20, 30, 40}, b[] = {1}, y[9] = {};
+  Problem p;
+  p.src = {{Type::f64, {1, 2, 2, 1}}}, p.dst = {{Type::f64, {1, 3, 3, 1}}};
+  p.parameters = {{Type::f64, {1, 2, 2, 1}}, {Type::f64, {1, 1, 1, 1}}};
+  Arguments a;
+  a.src = {{dense_view(x, Type::f64, {1, 2, 2, 1}), {}, {}, Activation::none}};
+  a.dst = {{dense_view(y, Type::f64, {1, 3, 3, 1}), Mode::write}};
+  a.parameters = {dense_view(w, Type::f64, {1, 2, 2, 1}), dense_view(b, Type::f64, {1, 1, 1, 1})};
+  conv2d_kernels({1, {2, 2}, {1, 1}, {1, 1}}, p).back().run(a);
+  const double wanted[] = {41, 111, 61, 141, 301, 141, 61, 111, 41};
+  for (int i = 0; i < 9; ++i) EXPECT_EQ(y[i], wanted[i]) << i;
+}
+
+TEST(Conv2d, AdjointIdentity) {  // <conv x, y> = <x, conv^T y> = <w, gradient of w>
+  for (const Case& c : cases) {
+    const Setting s{};
+    Operands forward = operands(c, Pass::forward, s), data = operands(c, Pass::backward_data, s),
+             weights = operands(c, Pass::backward_weights, s);
+    forward.parameters[1].each([](double& w, float&) { w = 0; });
+    for (auto* o : {&forward, &data, &weights}) {
+      const Pass pass = o == &forward ? Pass::forward : o == &data ? Pass::backward_data : Pass::backward_weights;
+      run(candidates(c, s, problem_of(*o, pass, true, Isa::baseline)).back(), *o, pass, s, true);
+    }
+    const auto dot = [](const Map& a, const Map& b) {
+      double sum = 0;
+      for (size_t i = 0; i < a.wide.size(); ++i) sum += a.wide[i] * b.wide[i];
+      return sum;
+    };
+    const double y = dot(forward.dst[0], data.src[0]), x = dot(forward.src[0], data.dst[0]),
+                 w = dot(forward.parameters[0], weights.dst[0]);
+    EXPECT_NEAR(x, y, 1e-9) << c.name;
+    EXPECT_NEAR(w, y, 1e-9) << c.name;
+  }
+}
+
+TEST(Conv2d, Sizes) {
+  EXPECT_EQ(conv2d_size({8, {3, 3}, {2, 2}, {1, 1}}, {7, 8}), (Size{4, 4}));
+  EXPECT_LE(conv2d_size({8, {7, 7}}, {3, 9}).h, 0);
+  EXPECT_EQ(conv_transpose2d_size({8, {16, 16}, {8, 8}, {4, 4}}, {5, 6}), (Size{40, 48}));
+  EXPECT_EQ(conv2d_weights_shape({24, {3, 3}, {1, 1}, {0, 0}, {1, 1}, 24}, 24), (Shape{1, 3, 3, 24}));
+  EXPECT_EQ(conv_transpose2d_weights_shape({21, {4, 4}}, 512), (Shape{512, 4, 4, 21}));
+}
+
+TEST(Conv2d, BilinearWeights) {  // the 4x4 kernel of FCN's upsampling by 2: 1/4 3/4 3/4 1/4
+  std::vector<float> w(2 * 4 * 4 * 2);
+  fill_bilinear(dense_view(w.data(), Type::f32, {2, 4, 4, 2}));
+  EXPECT_FLOAT_EQ(w[0], 0.0625f);
+  EXPECT_FLOAT_EQ(w[(1 * 4 + 1) * 2], 0.5625f);
+  EXPECT_FLOAT_EQ(w[(1 * 4 + 1) * 2 + 1], 0);
+  EXPECT_FLOAT_EQ(w[((4 + 1) * 4 + 3) * 2 + 1], 0.1875f);
+}
+
+}  // namespace
+}  // namespace pixelwise
