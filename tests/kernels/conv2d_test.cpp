@@ -23,7 +23,7 @@ struct Case {
 
 const Case cases[] = {
     {"plain 3x3", {2, 9, 13, 16}, 32, {3, 3}, {1, 1}, {1, 1}},
-    {"narrow in, odd out", {3, 17, 31, 3}, 21, {3, 3}, {1, 1}, {1, 1}},
+    {"narrow in, odd out", {3, 9, 31, 3}, 21, {3, 3}, {1, 1}, {1, 1}},
     {"one channel", {1, 7, 5, 1}, 1, {3, 3}, {1, 1}, {1, 1}},
     {"1x1", {2, 5, 33, 64}, 48, {1, 1}},
     {"1x1 stride 2", {1, 9, 12, 16}, 64, {1, 1}, {2, 2}},
@@ -38,7 +38,7 @@ const Case cases[] = {
     {"axes differ", {2, 12, 19, 10}, 18, {2, 5}, {1, 2}, {1, 0}, {3, 2}},
     {"many channels", {1, 5, 8, 300}, 40, {3, 3}, {1, 1}, {1, 1}},
     {"many outputs", {1, 4, 5, 12}, 290, {3, 3}, {1, 1}, {1, 1}},
-    {"upsampling", {1, 24, 40, 21}, 21, {16, 16}, {8, 8}, {4, 4}},
+    {"upsampling", {1, 16, 32, 10}, 11, {16, 16}, {8, 8}, {4, 4}},
     {"output pad", {1, 12, 14, 6}, 5, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 1, {1, 1}},
     {"groups", {2, 8, 9, 6}, 9, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 3},
     {"depthwise", {2, 9, 10, 24}, 24, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 24},
@@ -196,7 +196,7 @@ TEST(Conv2d, EveryKernelAgreesWithTheDefinition) {
               EXPECT_EQ(o.dst[i].nans(), fresh.dst[i].nans()) << "gaps were written";
               o.dst[i].wide = expected.dst[i].wide;
               o.dst[i].view64.data = o.dst[i].wide.data() + s.gaps * (i == 0 && pass != Pass::backward_weights);
-              EXPECT_LT(o.dst[i].error(), 3e-6)
+              EXPECT_LT(o.dst[i].error(), 1e-5)
                   << c.name << ", " << kernel.name << ", " << to_string(set) << ", pass " << static_cast<int>(pass)
                   << ", transposed " << s.transposed << ", extras " << s.extras << ", dst " << i;
             }
