@@ -56,15 +56,11 @@ Output GradientBuilder::contribution(ValueId id) {
 
 void GradientBuilder::append(Node node) { graph_.nodes.push_back(std::move(node)); }
 
-void differentiate(Graph& graph, ValueId loss, const std::vector<ValueId>& also) {
-  if (graph.at(loss).shape.count() != 1)
-    throw UsageError(format("cannot differentiate '{}' of shape {}: a loss is one number", graph.at(loss).name,
-                            to_string(graph.at(loss).shape)));
+void differentiate_from(Graph& graph, const std::vector<ValueId>& outputs, const std::vector<ValueId>& also) {
   graph.forward_nodes = static_cast<int>(graph.nodes.size());
   mark_needs(graph, also);
   GradientBuilder gradients(graph);
-  const ValueId diff_loss = gradients.contribution(loss).value;
-  graph.at(diff_loss).external = true;
+  for (const ValueId output : outputs) graph.at(gradients.contribution(output).value).external = true;
   for (int i = graph.forward_nodes - 1; i >= 0; --i) {
     const Node node = graph.nodes[static_cast<size_t>(i)];  // a copy: the list grows
     if (gradients.gradient_of(node.dst[0].value) != no_value && operator_of(node.spec).gradient)
@@ -73,6 +69,13 @@ void differentiate(Graph& graph, ValueId loss, const std::vector<ValueId>& also)
   for (const ValueId id : also) {
     if (graph.at(id).gradient != no_value) graph.at(graph.at(id).gradient).external = true;
   }
+}
+
+void differentiate(Graph& graph, ValueId loss, const std::vector<ValueId>& also) {
+  if (graph.at(loss).shape.count() != 1)
+    throw UsageError(format("cannot differentiate '{}' of shape {}: a loss is one number", graph.at(loss).name,
+                            to_string(graph.at(loss).shape)));
+  differentiate_from(graph, {loss}, also);
 }
 
 }  // namespace pixelwise

@@ -34,6 +34,27 @@ struct Call {
   std::vector<uint64_t> packed_versions;  // of that copy; empty: none yet
 };
 
+// Single numbers that differentiate left to be filled from outside: external gradients that no node begins by writing.
+std::vector<ValueId> gradients_of_losses(const Graph& graph) {
+  std::vector<bool> touched(graph.values.size()), filled(graph.values.size());
+  for (const Node& node : graph.nodes) {
+    for (const Input& input : node.src) touched[static_cast<size_t>(input.value)] = true;
+    for (const Output& output : node.dst) {
+      const auto id = static_cast<size_t>(output.value);
+      filled[id] = filled[id] || (!touched[id] && output.mode != Accumulate::add);
+      touched[id] = true;
+    }
+  }
+  std::vector<ValueId> seeds;
+  for (const Value& value : graph.values) {
+    if (value.gradient == no_value || value.storage != Storage::arena) continue;
+    const Value& gradient = graph.at(value.gradient);
+    const auto id = static_cast<size_t>(value.gradient);
+    if (gradient.external && gradient.shape.count() == 1 && touched[id] && !filled[id]) seeds.push_back(value.gradient);
+  }
+  return seeds;
+}
+
 }  // namespace
 
 struct Executor::Impl {
@@ -44,12 +65,14 @@ struct Executor::Impl {
   Plan plan;
   int threads = 0;
   uint64_t generation = 0;
+  std::vector<ValueId> seeds;  // gradients of losses: set to 1 before each run
   std::vector<Call> calls;
   StepKey key;
   bool poison = false;
 
   Impl(Graph g, Parameters& p, std::shared_ptr<Arena> a, Precision pr)
       : graph(std::move(g)), parameters(p), arena(std::move(a)), precision(pr) {
+    seeds = gradients_of_losses(graph);
     prepare();
   }
 
@@ -136,9 +159,8 @@ struct Executor::Impl {
   }
 
   void seed_gradients() const {
-    for (const Value& value : graph.values) {
-      if (!value.external || !value.name.starts_with("diff.") || value.shape.count() != 1) continue;
-      const View one = view(graph.find(value.name));
+    for (const ValueId id : seeds) {
+      const View one = view(id);
       if (one.type == Type::f64) *one.as<double>() = 1;
       if (one.type == Type::f32) *one.as<float>() = 1;
     }

@@ -10,6 +10,11 @@ namespace pixelwise {
 /// also: further values (an input image, say) whose gradients are wanted, made external.
 void differentiate(Graph& graph, ValueId loss, const std::vector<ValueId>& also = {});
 
+/// The same from any maps: the gradient of the sum over `outputs` of <diff_output, output>. "diff." + name of an output
+/// is an external value, to be filled before each run (and not to be relied on after it); the executor sets those of
+/// one element to 1.
+void differentiate_from(Graph& graph, const std::vector<ValueId>& outputs, const std::vector<ValueId>& also = {});
+
 /// What an operator's gradient rule works with.
 class GradientBuilder {
  public:

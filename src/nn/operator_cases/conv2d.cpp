@@ -1,0 +1,77 @@
+#include "nn/operator_cases/tables.hpp"
+
+namespace pixelwise {
+
+OperatorCases conv2d_cases() {
+  const auto relu = Activation::relu;
+  OperatorCases cases{
+      {"3x3", {Conv2dSpec{6, {3, 3}, {1, 1}, {1, 1}}}, {map(2, 9, 7, 5)}},
+      {"3x3 wide", {Conv2dSpec{21, {3, 3}, {1, 1}, {1, 1}}}, {map(1, 13, 18, 17)}, relu},
+      {"3x3 whole vectors", {Conv2dSpec{32, {3, 3}, {1, 1}, {1, 1}}}, {map(1, 12, 16, 16)}},
+      {"3x3 no bias", {Conv2dSpec{16, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, false}}, {map(2, 7, 9, 16)}},
+      {"1x1", {Conv2dSpec{21, {1, 1}}}, {map(2, 5, 7, 19)}, relu},
+      {"1x1 stride 2", {Conv2dSpec{16, {1, 1}, {2, 2}, {0, 0}, {1, 1}, 1, false}}, {map(1, 9, 8, 16)}},
+      {"one channel", {Conv2dSpec{1, {3, 3}, {1, 1}, {1, 1}}}, {map(1, 6, 5, 1)}},
+      {"one pixel", {Conv2dSpec{8, {3, 3}, {1, 1}, {1, 1}}}, {map(1, 1, 1, 8)}},
+      {"three channels", {Conv2dSpec{16, {3, 3}, {1, 1}, {1, 1}}}, {map(1, 11, 14, 3)}, relu},
+      {"7x7 stride 2", {Conv2dSpec{8, {7, 7}, {2, 2}, {3, 3}, {1, 1}, 1, false}}, {map(2, 17, 15, 3)}},
+      {"3x3 stride 2", {Conv2dSpec{9, {3, 3}, {2, 2}, {1, 1}}}, {map(1, 10, 11, 8)}},
+      {"published padding", {Conv2dSpec{4, {3, 3}, {1, 1}, {9, 9}}}, {map(1, 6, 5, 3)}},
+      {"fc6", {Conv2dSpec{12, {7, 7}}}, {map(1, 9, 8, 16)}, relu},
+      {"not square", {Conv2dSpec{7, {3, 5}, {2, 1}, {1, 3}, {2, 1}}}, {map(2, 11, 9, 6)}},
+      {"tall", {Conv2dSpec{5, {5, 1}, {1, 3}, {2, 0}, {1, 2}}}, {map(1, 8, 13, 4)}, Activation::relu6},
+      {"atrous 2", {Conv2dSpec{8, {3, 3}, {1, 1}, {2, 2}, {2, 2}}}, {map(2, 11, 9, 16)}, relu},
+      {"atrous 3 by 4", {Conv2dSpec{16, {3, 3}, {1, 1}, {3, 4}, {3, 4}}}, {map(1, 13, 14, 8)}},
+      {"atrous 12, larger than the map", {Conv2dSpec{8, {3, 3}, {1, 1}, {12, 12}, {12, 12}}}, {map(1, 9, 9, 8)}},
+      {"atrous, stride 2", {Conv2dSpec{6, {3, 3}, {2, 2}, {2, 2}, {2, 2}}}, {map(1, 12, 11, 7)}},
+      {"groups", {Conv2dSpec{12, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 3}}, {map(2, 7, 8, 6)}},
+      {"depthwise", {Conv2dSpec{19, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 19, false}}, {map(2, 9, 8, 19)}},
+      {"depthwise stride 2", {Conv2dSpec{16, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 16}}, {map(1, 10, 9, 16)}, relu},
+      {"depthwise atrous", {Conv2dSpec{8, {3, 3}, {1, 1}, {2, 2}, {2, 2}, 8, false}}, {map(1, 9, 9, 8)}},
+      {"depthwise multiplier", {Conv2dSpec{8, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 4}}, {map(1, 6, 7, 4)}},
+  };
+  const auto bench = [&](const std::string& name, const Conv2dSpec& spec, const TensorDesc& x) {
+    cases.push_back({name, spec, {x}, Activation::none, true});
+  };
+  // VGG-16 on 480x360 (CamVid's size): a stage halves the map and doubles the channels.
+  bench("first 3->64 360x480", {64, {3, 3}, {1, 1}, {1, 1}}, map(1, 360, 480, 3));
+  for (const int64_t stage : {1, 2, 4, 8}) {
+    const int64_t channels = 64 * stage, h = 360 / stage, w = 480 / stage;
+    const std::string size = std::to_string(channels) + " " + std::to_string(h) + "x" + std::to_string(w);
+    bench("3x3 " + size, {channels, {3, 3}, {1, 1}, {1, 1}}, map(1, h, w, channels));
+    bench("1x1 " + size, {channels, {1, 1}}, map(1, h, w, channels));
+  }
+  for (const int64_t rate : {2, 6, 12, 24})
+    bench("3x3 256 rate " + std::to_string(rate), {256, {3, 3}, {1, 1}, {rate, rate}, {rate, rate}},
+          map(1, 45, 60, 256));
+  bench("fc6 7x7 512->1024", {1024, {7, 7}, {1, 1}, {3, 3}}, map(1, 11, 15, 512));
+  bench("depthwise 256", {256, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 256, false}, map(1, 90, 120, 256));
+  return cases;
+}
+
+OperatorCases conv_transpose2d_cases() {
+  OperatorCases cases{
+      {"twice", {ConvTranspose2dSpec{5, {4, 4}, {2, 2}, {1, 1}}}, {map(2, 5, 6, 5)}},
+      {"twice, no bias",
+       {ConvTranspose2dSpec{21, {4, 4}, {2, 2}, {0, 0}, {0, 0}, {1, 1}, 1, false}},
+       {map(1, 4, 3, 21)}},
+      {"8 times", {ConvTranspose2dSpec{3, {16, 16}, {8, 8}, {4, 4}}}, {map(1, 3, 4, 3)}},
+      {"output pad", {ConvTranspose2dSpec{6, {3, 3}, {2, 2}, {1, 1}, {1, 1}}}, {map(2, 4, 5, 8)}},
+      {"output pad below", {ConvTranspose2dSpec{6, {3, 3}, {3, 2}, {1, 1}, {2, 0}}}, {map(1, 4, 5, 3)}},
+      {"stride 1", {ConvTranspose2dSpec{8, {3, 3}, {1, 1}, {1, 1}}}, {map(1, 6, 5, 16)}, Activation::relu},
+      {"not square", {ConvTranspose2dSpec{4, {2, 5}, {2, 3}, {0, 1}, {0, 0}, {1, 2}}}, {map(1, 5, 4, 7)}},
+      {"atrous", {ConvTranspose2dSpec{4, {3, 3}, {2, 2}, {1, 2}, {1, 0}, {2, 2}}}, {map(1, 5, 4, 6)}},
+      {"groups", {ConvTranspose2dSpec{6, {4, 4}, {2, 2}, {1, 1}, {0, 0}, {1, 1}, 2}}, {map(1, 4, 5, 4)}},
+      {"depthwise", {ConvTranspose2dSpec{11, {4, 4}, {2, 2}, {1, 1}, {0, 0}, {1, 1}, 11, false}}, {map(2, 5, 4, 11)}},
+      {"one pixel", {ConvTranspose2dSpec{2, {2, 2}, {2, 2}}}, {map(1, 1, 1, 2)}},
+  };
+  const auto bench = [&](const std::string& name, const ConvTranspose2dSpec& spec, const TensorDesc& x) {
+    cases.push_back({name, spec, {x}, Activation::none, true});
+  };
+  bench("FCN-32s 32 times 21", {21, {64, 64}, {32, 32}, {16, 16}, {0, 0}, {1, 1}, 1, false}, map(1, 12, 15, 21));
+  bench("FCN-8s 8 times 21", {21, {16, 16}, {8, 8}, {4, 4}, {0, 0}, {1, 1}, 1, false}, map(1, 45, 60, 21));
+  bench("FCN-8s twice 21", {21, {4, 4}, {2, 2}, {1, 1}, {0, 0}, {1, 1}, 1, false}, map(1, 23, 30, 21));
+  return cases;
+}
+
+}  // namespace pixelwise
