@@ -16,7 +16,7 @@ struct Pixels {
 
 // sums[m][v] += sum over pixels of coarse[m] * fine[v]
 template <int M, int V>
-void outer(const Pixels& p, const float* fine, const float* coarse, float* sums, int64_t sums_row) {
+[[gnu::noinline]] void outer(const Pixels& p, const float* fine, const float* coarse, float* sums, int64_t sums_row) {
   vfloat c[M][V];
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)

@@ -17,8 +17,8 @@ constexpr int64_t max_runs = 1024;
 
 // sums[m][v] = init + sum over runs and k < length of x[m * step + offset + k] * panel[k][v]
 template <int M, int V>
-void tile(const float* x, int64_t step, const Run* runs, int64_t run_count, int64_t length, const float* init,
-          int64_t init_step, float* sums) {
+[[gnu::noinline]] void tile(const float* x, int64_t step, const Run* runs, int64_t run_count, int64_t length,
+                            const float* init, int64_t init_step, float* sums) {
   vfloat c[M][V];
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
