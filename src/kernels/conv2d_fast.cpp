@@ -149,12 +149,17 @@ using Entry = void (*)(const Plan&, const Arguments&);
 #define PIXELWISE_PICK(isa, function) (baseline::function)
 #endif
 
-std::string declines(const Convolution& conv, const Problem& problem) {
+std::string declines_types(const Problem& problem) {
   for (const auto* operands : {&problem.src, &problem.dst, &problem.parameters}) {
     for (const TensorDesc& operand : *operands) {
       if (operand.type != Type::f32) return format("elements of type {}: it is for f32", to_string(operand.type));
     }
   }
+  return {};
+}
+
+std::string declines(const Convolution& conv, const Problem& problem) {
+  if (const std::string types = declines_types(problem); !types.empty()) return types;
   if (conv.groups > 1) return format("{} groups: it is for 1", conv.groups);
   if (conv.stride.h > Axis::max_phases || conv.stride.w > Axis::max_phases)
     return format("stride {}: it is for up to {}", to_string(conv.stride), Axis::max_phases);
@@ -190,10 +195,29 @@ Kernel implicit_gemm(const Convolution& conv, const Problem& problem) {
   return kernel;
 }
 
+Kernel depthwise(const Convolution& conv, const Problem& problem) {
+  Kernel kernel{"depthwise"};
+  kernel.declined = declines_types(problem);
+  if (!conv.depthwise())
+    kernel.declined = format("{} groups of {} and {} channels: it is for groups of one", conv.groups,
+                             conv.fine_channels / conv.groups, conv.coarse_channels / conv.groups);
+  if (!kernel.declined.empty()) return kernel;
+  const bool from_fine = (problem.pass == Pass::forward) != conv.transposed;
+  const Depthwise d{conv.kernel, conv.stride, conv.pad, conv.dilation, from_fine, conv.transposed ? 1 : 0};
+  const bool weights = problem.pass == Pass::backward_weights;
+  const Entry<Depthwise> run =
+      weights ? PIXELWISE_PICK(problem.isa, depthwise_weights) : PIXELWISE_PICK(problem.isa, depthwise);
+  kernel.run = [d, run, weights](const Arguments& a) {
+    run(d, a);
+    if (!weights) take_moments<float>(a);
+  };
+  return kernel;
+}
+
 }  // namespace
 
 Candidates fast_convolution_kernels(const Convolution& conv, const Problem& problem) {
-  return {implicit_gemm(conv, problem)};
+  return {depthwise(conv, problem), implicit_gemm(conv, problem)};
 }
 
 }  // namespace pixelwise

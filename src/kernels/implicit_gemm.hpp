@@ -51,11 +51,20 @@ struct Correlation {
   int64_t weights() const { return kernel.h * kernel.w * fine.c * coarse.c; }
 };
 
-#define PIXELWISE_DECLARE_IMPLICIT_GEMM(isa)                \
-  namespace isa {                                           \
-  void gather_pack(const Gather& g, const Arguments& a);    \
-  void gather(const Gather& g, const Arguments& a);         \
-  void correlate(const Correlation& c, const Arguments& a); \
+/// Every channel by itself, in all passes, vectorised over the channels.
+struct Depthwise {
+  Size kernel, stride, pad, dilation;
+  bool from_fine = true;  ///< the pass reads the fine map and writes the coarse one
+  int fine_operand = 0;   ///< of Arguments::src, where the weight gradient reads both
+};
+
+#define PIXELWISE_DECLARE_IMPLICIT_GEMM(isa)                      \
+  namespace isa {                                                 \
+  void gather_pack(const Gather& g, const Arguments& a);          \
+  void gather(const Gather& g, const Arguments& a);               \
+  void correlate(const Correlation& c, const Arguments& a);       \
+  void depthwise(const Depthwise& d, const Arguments& a);         \
+  void depthwise_weights(const Depthwise& d, const Arguments& a); \
   }
 PIXELWISE_DECLARE_IMPLICIT_GEMM(baseline)
 #ifdef PIXELWISE_X86

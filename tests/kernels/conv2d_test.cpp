@@ -30,18 +30,19 @@ const Case cases[] = {
     {"1x1 with border", {1, 4, 6, 5}, 7, {1, 1}, {1, 1}, {1, 1}},
     {"stride 2", {2, 13, 16, 21}, 20, {3, 3}, {2, 2}, {1, 1}},
     {"stride 3 beyond the kernel", {1, 11, 12, 8}, 17, {2, 2}, {3, 3}},
-    {"7x7 stride 2", {1, 17, 19, 3}, 64, {7, 7}, {2, 2}, {3, 3}},
+    {"7x7 stride 2", {1, 11, 13, 3}, 40, {7, 7}, {2, 2}, {3, 3}},
     {"atrous", {1, 15, 18, 16}, 33, {3, 3}, {1, 1}, {4, 4}, {4, 4}},
     {"atrous beyond the map", {1, 9, 7, 32}, 16, {3, 3}, {1, 1}, {12, 12}, {12, 12}},
     {"stride 2, dilation 2", {1, 14, 15, 12}, 9, {3, 3}, {2, 2}, {2, 2}, {2, 2}},
     {"stride 4, dilation 2", {1, 14, 15, 12}, 9, {3, 3}, {4, 4}, {2, 2}, {2, 2}},
     {"axes differ", {2, 12, 19, 10}, 18, {2, 5}, {1, 2}, {1, 0}, {3, 2}},
-    {"many channels", {1, 5, 8, 300}, 40, {3, 3}, {1, 1}, {1, 1}},
+    {"many channels", {1, 3, 5, 300}, 33, {3, 3}, {1, 1}, {1, 1}},
     {"many outputs", {1, 4, 5, 12}, 290, {3, 3}, {1, 1}, {1, 1}},
     {"upsampling", {1, 16, 32, 10}, 11, {16, 16}, {8, 8}, {4, 4}},
     {"output pad", {1, 12, 14, 6}, 5, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 1, {1, 1}},
     {"groups", {2, 8, 9, 6}, 9, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 3},
     {"depthwise", {2, 9, 10, 24}, 24, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 24},
+    {"atrous depthwise", {1, 9, 8, 21}, 21, {3, 3}, {1, 1}, {2, 2}, {2, 2}, 21},
 };
 
 // Random values in a map whose pixels and rows have gaps; the gaps hold NaN, and must stay so.
@@ -189,7 +190,8 @@ TEST(Conv2d, EveryKernelAgreesWithTheDefinition) {
           if (set > best_isa()) continue;
           Operands fresh = operands(c, pass, s);
           for (const Kernel& kernel : candidates(c, s, problem_of(fresh, pass, false, set))) {
-            if (!kernel.declined.empty()) continue;
+            const bool again = set != Isa::baseline && std::string(kernel.name) == "definition";
+            if (!kernel.declined.empty() || again) continue;
             Operands o = operands(c, pass, s);
             run(kernel, o, pass, s, false);
             for (size_t i = 0; i < o.dst.size(); ++i) {
@@ -214,10 +216,7 @@ TEST(Conv2d, BitsDoNotDependOnThreads) {
       for (const int threads : {1, 2, 3}) {
         set_thread_count(threads);
         Operands o = operands(c, pass, {});
-        run(candidates(c, {}, problem_of(o, pass, false, best_isa())).front().declined.empty()
-                ? candidates(c, {}, problem_of(o, pass, false, best_isa())).front()
-                : candidates(c, {}, problem_of(o, pass, false, best_isa())).back(),
-            o, pass, {}, false);
+        run(select(candidates(c, {}, problem_of(o, pass, false, best_isa()))), o, pass, {}, false);
         if (threads == 1) first = o.dst[0].narrow;
         EXPECT_EQ(first, o.dst[0].narrow) << c.name << ", " << threads << " threads";
       }

@@ -1,6 +1,7 @@
 // Packs a rectangle of a map, borders included, into scratch, and applies the Source on the way.
 #pragma once
 #include "core/simd.hpp"
+#include "pixelwise/core/parallel.hpp"
 #include "pixelwise/kernels/kernel.hpp"
 
 namespace pixelwise::PIXELWISE_ISA {
@@ -21,6 +22,14 @@ namespace pixelwise::PIXELWISE_ISA {
   n >= lanes ? store(p, v) : store_tail(p, v, n);
 }
 
+/// Channels [c, c + lanes) of a pixel whose first channel is at p, as the Source gives them; 0 past the last.
+[[gnu::always_inline]] inline vfloat load_source(const Source& s, const float* p, int64_t c, int64_t left) {
+  vfloat v = load_some(p + c, left);
+  if (s.scale) v = v * load_some(s.scale.as<float>() + c, left);
+  if (s.shift) v = v + load_some(s.shift.as<float>() + c, left);
+  return activate(v, s.act);
+}
+
 /// The channels [c0, c0 + channels) of `columns` pixels from `from`: act(scale * x + shift).
 inline void pack_pixels(const Source& s, const float* from, int64_t columns, int64_t c0, int64_t channels, float* to) {
   const int64_t step = s.view.pixel_stride;
@@ -28,16 +37,9 @@ inline void pack_pixels(const Source& s, const float* from, int64_t columns, int
     std::memcpy(to, from, static_cast<size_t>(columns * channels) * sizeof(float));
     return;
   }
-  const float *scale = s.scale ? s.scale.as<float>() + c0 : nullptr,
-              *shift = s.shift ? s.shift.as<float>() + c0 : nullptr;
   for (int64_t x = 0; x < columns; ++x, from += step, to += channels) {
-    for (int64_t c = 0; c < channels; c += lanes) {
-      const int64_t n = channels - c;
-      vfloat v = load_some(from + c, n);
-      if (scale) v = v * load_some(scale + c, n);
-      if (shift) v = v + load_some(shift + c, n);
-      store_some(to + c, activate(v, s.act), n);
-    }
+    for (int64_t c = 0; c < channels; c += lanes)
+      store_some(to + c, load_source(s, from - c0, c0 + c, channels - c), channels - c);
   }
 }
 
@@ -59,6 +61,39 @@ inline void pack_rectangle(const Source& s, int64_t n, int64_t top, int64_t rows
       pack_pixels(s, s.view.at<float>(n, y, left + first) + c0, last - first, c0, channels, to + first * channels);
     clear(to + last * channels, columns - last);
   }
+}
+
+/// A vector of sums leaves the kernel: dst = act(sum + residual) * act'(gate), written or added; `left` channels of it.
+[[gnu::always_inline]] inline void leave_vector(vfloat v, const Epilogue& e, const float* residual, const float* gate,
+                                                bool add, float* dst, int64_t left) {
+  if (residual) v = v + load_some(residual, left);
+  v = activate(v, e.act);
+  if (gate && e.gate_act != Activation::none) {
+    const vfloat open = load_some(gate, left);
+    v = open > 0.0f ? v : zero();
+    if (e.gate_act == Activation::relu6) v = open < 6.0f ? v : zero();
+  }
+  if (add) v = v + load_some(dst, left);
+  store_some(dst, v, left);
+}
+
+/// diff_bias(c) = sum of diff_y over pixels: floats along a row, doubles over rows.
+inline void bias_gradient(const View& diff, const Destination& dst) {
+  parallel_for((diff.shape.c + lanes - 1) / lanes, [&](int64_t chunk, int) {
+    const int64_t c0 = chunk * lanes, count = least(lanes, diff.shape.c - c0);
+    double sum[lanes] = {};
+    for (int64_t n = 0; n < diff.shape.n; ++n) {
+      for (int64_t y = 0; y < diff.shape.h; ++y) {
+        vfloat row = zero();
+        const float* p = diff.at<float>(n, y, 0) + c0;
+        for (int64_t x = 0; x < diff.shape.w; ++x, p += diff.pixel_stride) row = row + load_some(p, count);
+        for (int i = 0; i < lanes; ++i) sum[i] += static_cast<double>(row[i]);
+      }
+    }
+    float* to = dst.view.as<float>() + c0;
+    for (int64_t i = 0; i < count; ++i)
+      to[i] = static_cast<float>(dst.mode == Mode::add ? static_cast<double>(to[i]) + sum[i] : sum[i]);
+  });
 }
 
 /// fn.template operator()<m>() for a run-time m in [1, Max].

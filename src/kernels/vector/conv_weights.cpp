@@ -168,25 +168,6 @@ void add_slabs(const Correlation& c, const Destination& dst, const float* slabs)
   });
 }
 
-// diff_bias(c) = sum of diff_y over pixels: floats along a row, doubles over rows.
-void bias_gradient(const View& diff, const Destination& dst) {
-  parallel_for((diff.shape.c + lanes - 1) / lanes, [&](int64_t chunk, int) {
-    const int64_t c0 = chunk * lanes, count = least(lanes, diff.shape.c - c0);
-    double sum[lanes] = {};
-    for (int64_t n = 0; n < diff.shape.n; ++n) {
-      for (int64_t y = 0; y < diff.shape.h; ++y) {
-        vfloat row = zero();
-        const float* p = diff.at<float>(n, y, 0) + c0;
-        for (int64_t x = 0; x < diff.shape.w; ++x, p += diff.pixel_stride) row = row + load_some(p, count);
-        for (int i = 0; i < lanes; ++i) sum[i] += static_cast<double>(row[i]);
-      }
-    }
-    float* to = dst.view.as<float>() + c0;
-    for (int64_t i = 0; i < count; ++i)
-      to[i] = static_cast<float>(dst.mode == Mode::add ? static_cast<double>(to[i]) + sum[i] : sum[i]);
-  });
-}
-
 void run_chunk(const Correlation& c, const Arguments& a, const Chunk& chunk, int64_t slab) {
   const Source &fine = a.src[static_cast<size_t>(c.fine_operand)],
                &coarse = a.src[static_cast<size_t>(1 - c.fine_operand)];

@@ -105,16 +105,7 @@ void leave(const Gather& g, const Arguments& a, const Block& block, int64_t n, i
     for (int64_t o = 0; o < block.width; o += lanes) {
       const int64_t left = g.dst.c - block.o0 - o;
       if (left <= 0) break;
-      vfloat v = load(sums + o);
-      if (residual) v = v + load_some(residual + o, left);
-      v = activate(v, e.act);
-      if (gate && e.gate_act != Activation::none) {
-        const vfloat y_gate = load_some(gate + o, left);
-        v = y_gate > 0.0f ? v : zero();
-        if (e.gate_act == Activation::relu6) v = y_gate < 6.0f ? v : zero();
-      }
-      if (add) v = v + load_some(dst + o, left);
-      store_some(dst + o, v, left);
+      leave_vector(load(sums + o), e, residual ? residual + o : nullptr, gate ? gate + o : nullptr, add, dst + o, left);
     }
   }
 }
