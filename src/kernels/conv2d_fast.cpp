@@ -6,7 +6,7 @@
 
 #include "core/format.hpp"
 #include "kernels/convolution.hpp"
-#include "kernels/implicit_gemm.hpp"
+#include "kernels/vector/conv_plan.hpp"
 #include "pixelwise/core/checked.hpp"
 
 namespace pixelwise {

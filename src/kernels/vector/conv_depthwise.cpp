@@ -1,7 +1,7 @@
 // Depthwise convolution (Howard et al. 2017, "MobileNets"): every channel has a kernel of its own, so that a vector of
 // channels is the unit, and the sums of the definition are taken as they stand.
-#include "kernels/implicit_gemm.hpp"
 #include "kernels/vector/conv_pack.hpp"
+#include "kernels/vector/conv_plan.hpp"
 
 namespace pixelwise::PIXELWISE_ISA {
 namespace {

@@ -1,7 +1,7 @@
 // The weight gradient as a sum of outer products over pixels, straight from rows of channels-last maps: a register tile
 // is a few coarse channels (broadcast) by two vectors of (tap column, fine channel).
-#include "kernels/implicit_gemm.hpp"
 #include "kernels/vector/conv_pack.hpp"
+#include "kernels/vector/conv_plan.hpp"
 #include "pixelwise/core/parallel.hpp"
 
 namespace pixelwise::PIXELWISE_ISA {

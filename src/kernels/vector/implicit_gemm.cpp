@@ -1,7 +1,7 @@
 // Convolution without im2col: the matrix product runs over pixels of a packed band of the map, in which every tap is a
 // constant offset (Georganas et al. 2018, "Anatomy of high-performance deep learning convolutions on SIMD
 // architectures"; register tile and panels after Goto, van de Geijn 2008).
-#include "kernels/implicit_gemm.hpp"
+#include "kernels/vector/conv_plan.hpp"
 
 #include "kernels/vector/conv_pack.hpp"
 #include "pixelwise/core/parallel.hpp"

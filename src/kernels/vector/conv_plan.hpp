@@ -1,5 +1,5 @@
-// What the vector convolution kernels (vector/implicit_gemm.cpp) are told: plain numbers, computed once when a kernel
-// is selected, from shapes and the instruction set only.
+// What the vector convolution kernels (implicit_gemm.cpp, conv_weights.cpp, conv_depthwise.cpp) are told: plain
+// numbers, computed once when a kernel is selected, from shapes and the instruction set only.
 #pragma once
 #include "pixelwise/kernels/kernel.hpp"
 
@@ -58,7 +58,7 @@ struct Depthwise {
   int fine_operand = 0;   ///< of Arguments::src, where the weight gradient reads both
 };
 
-#define PIXELWISE_DECLARE_IMPLICIT_GEMM(isa)                      \
+#define PIXELWISE_DECLARE_CONVOLUTION(isa)                        \
   namespace isa {                                                 \
   void gather_pack(const Gather& g, const Arguments& a);          \
   void gather(const Gather& g, const Arguments& a);               \
@@ -66,11 +66,11 @@ struct Depthwise {
   void depthwise(const Depthwise& d, const Arguments& a);         \
   void depthwise_weights(const Depthwise& d, const Arguments& a); \
   }
-PIXELWISE_DECLARE_IMPLICIT_GEMM(baseline)
+PIXELWISE_DECLARE_CONVOLUTION(baseline)
 #ifdef PIXELWISE_X86
-PIXELWISE_DECLARE_IMPLICIT_GEMM(avx2)
-PIXELWISE_DECLARE_IMPLICIT_GEMM(avx512)
+PIXELWISE_DECLARE_CONVOLUTION(avx2)
+PIXELWISE_DECLARE_CONVOLUTION(avx512)
 #endif
-#undef PIXELWISE_DECLARE_IMPLICIT_GEMM
+#undef PIXELWISE_DECLARE_CONVOLUTION
 
 }  // namespace pixelwise
