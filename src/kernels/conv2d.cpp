@@ -17,26 +17,6 @@ namespace {
 
 bool is_depthwise(int64_t groups, int64_t in, int64_t out) { return groups == in && groups == out && groups > 1; }
 
-// x as the kernel sees it: act(scale x + shift), 0 outside.
-template <class T>
-double source_at(const Source& s, int64_t n, int64_t y, int64_t x, int64_t c) {
-  if (y < 0 || y >= s.view.shape.h || x < 0 || x >= s.view.shape.w) return 0;
-  double value = value_of(s.view.at<T>(n, y, x)[c]);
-  if (s.scale) value *= value_of(s.scale.as<T>()[c]);
-  if (s.shift) value += value_of(s.shift.as<T>()[c]);
-  return activated(value, s.act);
-}
-
-// dst = act(value + residual) * act'(gate), written or added.
-template <class T>
-void leave(const Arguments& a, int64_t n, int64_t y, int64_t x, int64_t c, double value) {
-  const Epilogue& e = a.epilogue;
-  if (e.residual) value += value_of(e.residual.at<T>(n, y, x)[c]);
-  value = activated(value, e.act);
-  if (e.gate) value *= passes(value_of(e.gate.at<T>(n, y, x)[c]), e.gate_act);
-  put(a.dst[0].view.at<T>(n, y, x)[c], value, a.dst[0].mode);
-}
-
 template <class T>
 T& weight_at(const Convolution& conv, const View& w, int64_t o, int64_t ky, int64_t kx, int64_t i) {
   return conv.depthwise() ? w.at<T>(0, ky, kx)[o] : w.at<T>(o, ky, kx)[i];
@@ -129,6 +109,7 @@ Kernel definition(const Convolution& conv, const Problem& problem) {
 
 Candidates candidates(const Convolution& conv, const Problem& problem) {
   Candidates all = fast_convolution_kernels(conv, problem);
+  all.push_back(im2col_kernel(conv, problem));
   all.push_back(definition(conv, problem));
   return all;
 }

@@ -15,8 +15,30 @@ struct Convolution {
   bool depthwise() const { return groups > 1 && groups == fine_channels && groups == coarse_channels; }
 };
 
-/// Everything but the definition, in order of preference (conv2d_fast.cpp).
+/// The textbook lowering (conv2d_im2col.cpp).
+Kernel im2col_kernel(const Convolution& conv, const Problem& problem);
+/// The fast kernels, in order of preference (conv2d_fast.cpp).
 Candidates fast_convolution_kernels(const Convolution& conv, const Problem& problem);
+
+/// x as the kernel sees it: act(scale x + shift), 0 outside.
+template <class T>
+double source_at(const Source& s, int64_t n, int64_t y, int64_t x, int64_t c) {
+  if (y < 0 || y >= s.view.shape.h || x < 0 || x >= s.view.shape.w) return 0;
+  double value = value_of(s.view.at<T>(n, y, x)[c]);
+  if (s.scale) value *= value_of(s.scale.as<T>()[c]);
+  if (s.shift) value += value_of(s.shift.as<T>()[c]);
+  return activated(value, s.act);
+}
+
+/// dst = act(value + residual) * act'(gate), written or added.
+template <class T>
+void leave(const Arguments& a, int64_t n, int64_t y, int64_t x, int64_t c, double value) {
+  const Epilogue& e = a.epilogue;
+  if (e.residual) value += value_of(e.residual.at<T>(n, y, x)[c]);
+  value = activated(value, e.act);
+  if (e.gate) value *= passes(value_of(e.gate.at<T>(n, y, x)[c]), e.gate_act);
+  put(a.dst[0].view.at<T>(n, y, x)[c], value, a.dst[0].mode);
+}
 
 /// Mean and biased variance of dst per channel.
 template <class T>
