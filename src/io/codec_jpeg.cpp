@@ -1,0 +1,64 @@
+// JPEG with libjpeg-turbo's TurboJPEG interface. A truncated file decodes with a warning there: here it is an error.
+#include "core/format.hpp"
+#include "io/codecs.hpp"
+#include "pixelwise/core/error.hpp"
+
+#ifdef PIXELWISE_TURBOJPEG
+#include <turbojpeg.h>
+
+namespace pixelwise {
+namespace {
+
+struct Decoder {
+  tjhandle handle = tjInitDecompress();
+  ~Decoder() { tjDestroy(handle); }
+};
+
+struct Header {
+  int width = 0, height = 0, subsampling = 0, colours = 0;
+};
+
+Header read_header(const Decoder& decoder, const std::string& path, const std::string& bytes) {
+  Header h;
+  if (tjDecompressHeader3(decoder.handle, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), &h.width,
+                          &h.height, &h.subsampling, &h.colours) != 0)
+    throw DataError(format("{}: bad JPEG: {}", path, tjGetErrorStr2(decoder.handle)));
+  check_image_size(path, h.height, h.width);
+  return h;
+}
+
+}  // namespace
+
+bool has_turbojpeg() { return true; }
+
+Image decode_jpeg(const std::string& path, const std::string& bytes) {
+  const Decoder decoder;
+  const Header h = read_header(decoder, path, bytes);
+  if (h.colours == TJCS_CMYK || h.colours == TJCS_YCCK)
+    throw DataError(format("{}: a CMYK JPEG; wanted grey or RGB", path));
+  const bool grey = h.colours == TJCS_GRAY;
+  Image image(h.height, h.width, grey ? 1 : 3);
+  if (tjDecompress2(decoder.handle, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+                    image.pixels.data(), h.width, 0, h.height, grey ? TJPF_GRAY : TJPF_RGB, TJFLAG_ACCURATEDCT) != 0)
+    throw DataError(format("{}: damaged JPEG: {}", path, tjGetErrorStr2(decoder.handle)));
+  return image;
+}
+
+Size jpeg_size(const std::string& path, const std::string& bytes) {
+  const Header h = read_header(Decoder{}, path, bytes);
+  return {h.height, h.width};
+}
+
+}  // namespace pixelwise
+
+#else
+
+namespace pixelwise {
+
+bool has_turbojpeg() { return false; }
+Image decode_jpeg(const std::string& path, const std::string& bytes) { return decode_stb(path, bytes); }
+Size jpeg_size(const std::string& path, const std::string& bytes) { return stb_size(path, bytes); }
+
+}  // namespace pixelwise
+
+#endif
