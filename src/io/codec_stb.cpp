@@ -1,6 +1,8 @@
-// stb_image for every format that has no library of its own here, and for JPEG in the preset `minimal`. It accepts
-// truncated JPEGs, which is why libjpeg-turbo is preferred.
+// stb_image for every format that has no library of its own here, and for JPEG in the preset `minimal`. It takes zeros
+// for what a truncated file lacks: the stream below notices. Damage inside of a JPEG goes unnoticed, which is why
+// libjpeg-turbo is preferred.
 #include <algorithm>
+#include <memory>
 
 #include "core/format.hpp"
 #include "io/codecs.hpp"
@@ -22,7 +24,33 @@
 namespace pixelwise {
 namespace {
 
-const stbi_uc* data_of(const std::string& bytes) { return reinterpret_cast<const stbi_uc*>(bytes.data()); }
+// A file in memory that knows whether more was asked of it than it has. stb_image refills a buffer of 128 bytes with
+// whatever is left; all its other reads want every byte.
+struct Stream {
+  const std::string& bytes;
+  size_t at = 0;
+  bool past_end = false;
+
+  static int read(void* stream, char* to, int wanted) {
+    auto* self = static_cast<Stream*>(stream);
+    const int got = static_cast<int>(std::min(self->bytes.size() - self->at, static_cast<size_t>(wanted)));
+    if (got == 0 || (got < wanted && wanted != sizeof stbi__context::buffer_start)) self->past_end = true;
+    std::copy_n(self->bytes.data() + self->at, got, to);
+    self->at += static_cast<size_t>(got);
+    return got;
+  }
+  static void skip(void* stream, int count) {
+    auto* self = static_cast<Stream*>(stream);
+    const int64_t to = static_cast<int64_t>(self->at) + count;
+    if (to < 0 || to > static_cast<int64_t>(self->bytes.size())) self->past_end = true;
+    self->at = static_cast<size_t>(std::clamp<int64_t>(to, 0, static_cast<int64_t>(self->bytes.size())));
+  }
+  static int eof(void* stream) {
+    const auto* self = static_cast<const Stream*>(stream);
+    return self->at >= self->bytes.size();
+  }
+};
+constexpr stbi_io_callbacks calls{Stream::read, Stream::skip, Stream::eof};
 
 struct Header {
   int width = 0, height = 0, channels = 0;
@@ -30,7 +58,8 @@ struct Header {
 
 Header read_header(const std::string& path, const std::string& bytes) {
   Header h;
-  if (!stbi_info_from_memory(data_of(bytes), static_cast<int>(bytes.size()), &h.width, &h.height, &h.channels))
+  Stream stream{bytes};
+  if (!stbi_info_from_callbacks(&calls, &stream, &h.width, &h.height, &h.channels))
     throw DataError(format("{}: not an image that can be read: {}", path, stbi_failure_reason()));
   check_image_size(path, h.height, h.width);
   return h;
@@ -42,12 +71,13 @@ Image decode_stb(const std::string& path, const std::string& bytes) {
   const Header h = read_header(path, bytes);
   const int channels = h.channels <= 2 ? 1 : 3;  // alpha is dropped
   int width = 0, height = 0, found = 0;
-  stbi_uc* pixels =
-      stbi_load_from_memory(data_of(bytes), static_cast<int>(bytes.size()), &width, &height, &found, channels);
+  Stream stream{bytes};
+  const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
+      stbi_load_from_callbacks(&calls, &stream, &width, &height, &found, channels), stbi_image_free);
   if (!pixels) throw DataError(format("{}: damaged image: {}", path, stbi_failure_reason()));
+  if (stream.past_end) throw DataError(format("{}: damaged image: the file is truncated", path));
   Image image(height, width, channels);
-  std::copy_n(pixels, image.pixels.size(), image.pixels.begin());
-  stbi_image_free(pixels);
+  std::copy_n(pixels.get(), image.pixels.size(), image.pixels.begin());
   return image;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/format.hpp"
 #include "io/strict_json.hpp"
@@ -26,15 +27,13 @@ class StrictBuilder {
     if (event == Event::object_end) keys_.pop_back();
     if (event == Event::key) {
       const std::string key = parsed.get<std::string>();
-      if (std::find(keys_.back().begin(), keys_.back().end(), key) != keys_.back().end())
-        throw std::runtime_error(format("duplicate key '{}'", key));
-      keys_.back().push_back(key);
+      if (!keys_.back().insert(key).second) throw std::runtime_error(format("duplicate key '{}'", key));
     }
     return true;
   }
 
  private:
-  std::vector<std::vector<std::string>> keys_;
+  std::vector<std::set<std::string>> keys_;  // of the objects that are open
 };
 
 JsonValue from_library(const ordered_json& j) {
@@ -101,6 +100,8 @@ ordered_json parse_strict(const std::string& text) {
         1 + static_cast<size_t>(std::count(
                 text.begin(), text.begin() + static_cast<std::ptrdiff_t>(std::min(error.byte, text.size())), '\n'));
     throw std::runtime_error(format("line {}: not valid JSON (byte {})", line, error.byte));
+  } catch (const ordered_json::exception& error) {  // a number beyond the range of a double
+    throw std::runtime_error(format("not valid JSON: {}", error.what()));
   }
 }
 

@@ -27,7 +27,7 @@ struct TypeName {
 };
 constexpr TypeName type_names[] = {{"F64", FileType::f64, 8},   {"F32", FileType::f32, 4}, {"F16", FileType::f16, 2},
                                    {"BF16", FileType::bf16, 2}, {"I64", FileType::i64, 8}, {"I32", FileType::i32, 4},
-                                   {"U8", FileType::u8, 1}};
+                                   {"U8", FileType::u8, 1},     {"BOOL", FileType::u8, 1}};
 
 const TypeName& entry_of(FileType type) {
   return *std::find_if(std::begin(type_names), std::end(type_names), [&](const TypeName& t) { return t.type == type; });
@@ -150,16 +150,19 @@ struct SafetensorsFile::Impl {
     const auto* known =
         std::find_if(std::begin(type_names), std::end(type_names), [&](const TypeName& t) { return type == t.name; });
     if (known == std::end(type_names))
-      reject(format("tensor '{}' has type {}; known are F64, F32, F16, BF16, I64, I32, U8", name, type));
+      reject(format("tensor '{}' has type {}; known are F64, F32, F16, BF16, I64, I32, U8, BOOL", name, type));
     tensor.type = known->type;
     for (const JsonValue& extent : entry.at("shape").array()) tensor.shape.push_back(extent.integer());
     if (tensor.shape.size() > 8) reject(format("tensor '{}' has {} dimensions", name, tensor.shape.size()));
     const JsonValue::Array& offsets = entry.at("data_offsets").array();
     if (offsets.size() != 2) reject(format("tensor '{}' has {} offsets, wanted 2", name, offsets.size()));
     tensor.begin = offsets[0].integer();
-    tensor.bytes = offsets[1].integer() - tensor.begin;
+    const int64_t end = offsets[1].integer();
+    if (tensor.begin < 0 || end < tensor.begin)
+      reject(format("tensor '{}' has offsets from {} to {}", name, tensor.begin, end));
+    tensor.bytes = end - tensor.begin;
     const int64_t wanted = checked_mul(tensor.count(), known->bytes);
-    if (tensor.begin < 0 || tensor.bytes != wanted)
+    if (tensor.bytes != wanted)
       reject(format("tensor '{}' has {} bytes at {}; its shape wants {}", name, tensor.bytes, tensor.begin, wanted));
     return tensor;
   }
