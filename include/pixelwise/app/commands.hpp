@@ -1,0 +1,55 @@
+// The commands behind the tools: their arguments as structs, so that a main only has to fill them in.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pixelwise {
+
+/// Runs a command and returns the program's exit code; errors become "TOOL: error: ..." on stderr.
+int run_command(const std::string& tool, const std::function<int()>& command);
+
+struct TrainArguments {
+  std::string config, data_root, run, weights;
+  std::vector<std::string> settings;  ///< key=value
+  bool resume = false, print_config = false, print_schema = false, dry_run = false;
+};
+/// Returns 0, or 128 + signal where one stopped the training after saving.
+int train_command(const TrainArguments& arguments);
+
+struct EvalArguments {
+  std::string run, weights, config, data_root, split = "val", json, csv;
+  std::vector<std::string> settings;
+};
+int eval_command(const EvalArguments& arguments);
+
+struct PredictArguments {
+  std::vector<std::string> inputs;  ///< images, folders, lists (text files with one path a line)
+  std::string weights, run, out;
+  bool planes = false, probabilities = false;
+};
+int predict_command(const PredictArguments& arguments);
+
+/// Which model a tool looks at, and how.
+struct ModelArguments {
+  std::string model, config;  ///< one of them
+  std::vector<std::string> settings;
+  std::string size;  ///< "HxW"; empty: the config's
+  int64_t batch = 0;  ///< 0: the config's
+  std::string mode = "train";
+};
+
+struct DescribeArguments : ModelArguments {
+  bool list = false, json = false;
+};
+int describe_command(const DescribeArguments& arguments);
+
+struct BenchArguments : ModelArguments {
+  int64_t threads = 0, runs = 5;
+  bool json = false, profile = false, explain = false;
+};
+int bench_command(const BenchArguments& arguments);
+
+}  // namespace pixelwise

@@ -1,0 +1,168 @@
+#include "pixelwise/app/experiment.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "core/format.hpp"
+#include "pixelwise/core/error.hpp"
+#include "pixelwise/io/json.hpp"
+#include "pixelwise/nn/differentiate.hpp"
+#include "pixelwise/nn/fuse.hpp"
+#include "pixelwise/train/weights.hpp"
+
+namespace pixelwise {
+namespace {
+
+constexpr double auxiliary_factor = 0.4;  // Zhao et al. 2017 (PSPNet), section 3.3
+constexpr const char* config_key = "pixelwise.config";
+
+LossNormalization normalization_of(const std::string& name) {
+  if (name == "sum") return LossNormalization::sum;
+  return name == "batch" ? LossNormalization::batch : LossNormalization::mean;
+}
+
+// One plane a class that is 1 where the pixel is of the class, or the ids themselves.
+ValueId targets_of(Builder& builder, const Config& config, ValueId labels) {
+  if (config.loss.targets == "index") return labels;
+  return builder.one_hot(labels, "targets", {config.model.classes, config.data.ignore_label, builder.type()});
+}
+
+ValueId loss_of(Builder& builder, const Config& config, const ModelOutputs& outputs, ValueId labels) {
+  SoftmaxCrossEntropySpec spec;
+  spec.normalize = normalization_of(config.loss.normalize);
+  spec.label_smoothing = config.loss.label_smoothing;
+  spec.ignore_label = config.data.ignore_label;
+  spec.class_weights = config.loss.class_weights != NameOr<double>{};
+  spec.shared_denominator = config.train.accumulate > 1;
+  const ValueId targets = targets_of(builder, config, labels);
+  const ValueId denominator =
+      spec.shared_denominator ? builder.input("denominator", builder.type(), {1, 1, 1, 1}) : no_value;
+  if (outputs.auxiliary == no_value)
+    return builder.softmax_cross_entropy(outputs.scores, targets, "loss", spec, denominator);
+  const ValueId main = builder.softmax_cross_entropy(outputs.scores, targets, "main_loss", spec, denominator);
+  const ValueId other = builder.softmax_cross_entropy(outputs.auxiliary, targets, "aux_loss", spec, denominator);
+  return builder.weighted_sum({main, other}, {1, auxiliary_factor}, "loss");
+}
+
+// Pixels of each class, and of the images that show it.
+struct ClassPixels {
+  std::array<int64_t, 256> own{}, around{};
+};
+
+ClassPixels count_pixels(const Dataset& dataset, int64_t ignore_label) {
+  ClassPixels pixels;
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    std::array<int64_t, 256> image{};
+    int64_t counted = 0;
+    for (const uint8_t id : dataset.read(i).mask.pixels) {
+      if (id == ignore_label) continue;
+      ++image[id];
+      ++counted;
+    }
+    for (size_t c = 0; c < image.size(); ++c) {
+      pixels.own[c] += image[c];
+      if (image[c]) pixels.around[c] += counted;
+    }
+  }
+  return pixels;
+}
+
+}  // namespace
+
+Graph training_graph(const Config& config, Size size) {
+  const int64_t n = config.train.batch_size;
+  Graph graph;
+  Builder builder(graph, Phase::training);
+  const ValueId image = builder.input("image", builder.type(), {n, size.h, size.w, config.model.in_channels});
+  const ValueId labels = builder.input("labels", Type::u8, {n, size.h, size.w, 1});
+  loss_of(builder, config, build_model(builder, model_spec(config), image), labels);
+  fuse(graph);
+  differentiate(graph, graph.find("loss"));
+  return graph;
+}
+
+Graph inference_graph(const ModelSpec& model, const Shape& shape, Keep keep) {
+  Graph graph;
+  Builder builder(graph, Phase::inference);
+  const ValueId image = builder.input("image", builder.type(), shape);
+  const ValueId scores = build_model(builder, model, image).scores;
+  if (keep.scores) {
+    graph.at(scores).name = "scores";
+    builder.mark_external(scores);
+  }
+  if (keep.probabilities) builder.mark_external(builder.softmax(scores, "probabilities"));
+  builder.mark_external(builder.argmax(scores, "prediction"));
+  fuse(graph);
+  return graph;
+}
+
+Size training_size(const Config& config, const Dataset& dataset) {
+  const Size crop = config.augment.crop;
+  if (crop.h * crop.w > 0) return crop;
+  if (dataset.size() == 0) throw DataError("the training split is empty");
+  return dataset.read(0).photo.size();
+}
+
+int64_t total_steps(const Config& config, int64_t steps_per_epoch) {
+  return config.train.max_steps.value_or(config.train.epochs * steps_per_epoch);
+}
+
+std::vector<double> class_weights(const Config& config, const Dataset& dataset) {
+  if (config.loss.class_weights.name.empty()) return config.loss.class_weights.values;
+  const ClassPixels pixels = count_pixels(dataset, config.data.ignore_label);
+  std::vector<double> frequency(static_cast<size_t>(config.model.classes)), present;
+  for (size_t c = 0; c < frequency.size(); ++c) {
+    if (pixels.own[c] == 0) continue;
+    frequency[c] = static_cast<double>(pixels.own[c]) / static_cast<double>(pixels.around[c]);
+    present.push_back(frequency[c]);
+  }
+  if (present.empty()) throw DataError("loss.class_weights: the training masks show no class");
+  std::sort(present.begin(), present.end());
+  const size_t middle = present.size() / 2;
+  const double median = present.size() % 2 ? present[middle] : (present[middle - 1] + present[middle]) / 2;
+  std::vector<double> weights(frequency.size());
+  for (size_t c = 0; c < weights.size(); ++c) weights[c] = frequency[c] > 0 ? median / frequency[c] : 0;
+  return weights;
+}
+
+void save_model(const std::string& path, const Config& config, const Parameters& parameters) {
+  save_weights(path, parameters, {{config_key, config_json(config)}});
+}
+
+TrainedModel::TrainedModel(const std::string& weights_path) {
+  const SafetensorsFile file(weights_path);
+  const auto found = file.metadata().find(config_key);
+  if (found == file.metadata().end())
+    throw DataError(format("{}: its metadata has no '{}': these are not the weights of a run. Import them with "
+                           "segtrain --weights, and use the run's weights.safetensors",
+                           weights_path, config_key));
+  try {
+    config_ = parse_config_text(found->second, weights_path);
+  } catch (const UsageError& error) {
+    throw DataError(error.what());
+  }
+  class_names_ = pixelwise::class_names(config_);
+  constexpr int64_t any = 64;  // the shapes of parameters do not depend on the photo's size
+  parameters_.ensure(inference_graph(model_spec(config_), {1, any, any, config_.model.in_channels}), 0);
+  const LoadReport report = load_weights(file, parameters_, LoadMode::matching);
+  if (!report.missing.empty() || !report.wrong_shape.empty())
+    throw DataError(format("{}: does not hold the whole model: {}", weights_path, to_string(report)));
+}
+
+MakeExecutor TrainedModel::maker(Keep keep) {
+  return [this, keep](const Shape& shape) {
+    return Executor(inference_graph(model_spec(config_), shape, keep), parameters_, arena_, precision_of(config_));
+  };
+}
+
+EvaluatorOptions evaluator_options(const Config& config) {
+  EvaluatorOptions options;
+  options.classes = config.model.classes;
+  options.in_channels = config.model.in_channels;
+  options.ignore_label = config.data.ignore_label;
+  options.normalize = config.model.normalize;
+  if (config.eval.protocol == "padded") options.pad_to = config.eval.pad_to;
+  return options;
+}
+
+}  // namespace pixelwise

@@ -1,0 +1,37 @@
+#include "app/report.hpp"
+
+namespace pixelwise {
+namespace {
+
+JsonValue::Array to_json(const std::vector<std::optional<double>>& values) {
+  JsonValue::Array array;
+  for (const std::optional<double>& value : values) array.push_back(value ? JsonValue(*value) : JsonValue(nullptr));
+  return array;
+}
+
+}  // namespace
+
+JsonValue::Object metrics_json(const ConfusionMatrix& matrix, const std::vector<std::string>& class_names) {
+  const Metrics metrics = metrics_of(matrix);
+  JsonValue::Array names, rows;
+  for (const std::string& name : class_names) names.push_back(name);
+  for (int64_t truth = 0; truth < matrix.classes(); ++truth) {
+    JsonValue::Array row;
+    for (int64_t predicted = 0; predicted < matrix.classes(); ++predicted) row.push_back(matrix.count(truth, predicted));
+    rows.push_back(row);
+  }
+  return {{"images", metrics.images},
+          {"pixels", metrics.pixels},
+          {"ignored_pixels", metrics.ignored_pixels},
+          {"pixel_accuracy", metrics.pixel_accuracy},
+          {"mean_accuracy", metrics.mean_accuracy},
+          {"mean_iou_voc", metrics.mean_iou_voc},
+          {"mean_iou_present", metrics.mean_iou_present},
+          {"fw_iou", metrics.fw_iou},
+          {"classes", names},
+          {"iou", to_json(metrics.iou)},
+          {"accuracy", to_json(metrics.accuracy)},
+          {"confusion_matrix", rows}};
+}
+
+}  // namespace pixelwise

@@ -1,0 +1,13 @@
+// Metrics as JSON, with the keys that scripts rely on (docs/design.md).
+#pragma once
+#include <string>
+#include <vector>
+
+#include "pixelwise/io/json.hpp"
+#include "pixelwise/train/metrics.hpp"
+
+namespace pixelwise {
+
+JsonValue::Object metrics_json(const ConfusionMatrix& matrix, const std::vector<std::string>& class_names);
+
+}  // namespace pixelwise
