@@ -4,8 +4,10 @@ namespace pixelwise {
 namespace {
 
 JsonValue::Array to_json(const std::vector<std::optional<double>>& values) {
-  JsonValue::Array array;
-  for (const std::optional<double>& value : values) array.push_back(value ? JsonValue(*value) : JsonValue(nullptr));
+  JsonValue::Array array(values.size());  // null each
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (values[i]) array[i].value = *values[i];
+  }
   return array;
 }
 
