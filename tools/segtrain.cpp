@@ -5,8 +5,9 @@
 #include "pixelwise/core/version.hpp"
 
 int main(int argc, char** argv) {
-  CLI::App app("Trains a network for semantic segmentation. A run folder receives the resolved config, metrics,\n"
-               "checkpoints, previews and weights; Ctrl-C saves and stops, --resume goes on.");
+  CLI::App app(
+      "Trains a network for semantic segmentation. A run folder receives the resolved config, metrics,\n"
+      "checkpoints, previews and weights; Ctrl-C saves and stops, --resume goes on.");
   pixelwise::TrainArguments a;
   app.add_option("--config", a.config, "configuration, JSON (configs/)");
   app.add_option("--data-root", a.data_root, "in place of data.root");

@@ -17,7 +17,11 @@ constexpr Bounds positive{1, whole}, not_negative{0, whole}, fraction{0, 1};
 Fields model_fields(Config::Model& m) {
   ModelOptions& o = m.options;
   Fields options{
-      {"padding", &o.padding, "FCN: `published` pads the photo by 100 and crops, as the paper", {}, {"same", "published"}},
+      {"padding",
+       &o.padding,
+       "FCN: `published` pads the photo by 100 and crops, as the paper",
+       {},
+       {"same", "published"}},
       {"dropout", &o.dropout, "probability, of fc6 and fc7", {0, 0.99}},
       {"width", &o.width, "factor on the channels of the backbone", {0.01, 16}},
       {"fc_channels", &o.fc_channels, "channels of fc6 and fc7; null: 4096 x width", positive},
@@ -73,8 +77,16 @@ Fields augment_fields(Config::Augment& a) {
 Fields loss_fields(Config::Loss& l) {
   return {
       {"targets", &l.targets, "a plane for every class, or class ids; the loss is the same", {}, {"one_hot", "index"}},
-      {"normalize", &l.normalize, "divide by the weight of all pixels, by nothing, by images", {}, {"mean", "sum", "batch"}},
-      {"class_weights", &l.class_weights, "null, `median_frequency`, or one number a class", {0, any}, {"median_frequency"}},
+      {"normalize",
+       &l.normalize,
+       "divide by the weight of all pixels, by nothing, by images",
+       {},
+       {"mean", "sum", "batch"}},
+      {"class_weights",
+       &l.class_weights,
+       "null, `median_frequency`, or one number a class",
+       {0, any},
+       {"median_frequency"}},
       {"label_smoothing", &l.label_smoothing, "s: targets become (1 - s) t + s / classes", fraction},
   };
 }
@@ -255,8 +267,8 @@ std::unique_ptr<Dataset> open_dataset(const Config& config, const std::string& s
   options.class_names = d.class_names.values;
   options.workers = d.workers;
   options.shapes_size = d.size;
-  auto dataset = open_dataset(options, split, config.model.classes, config.model.in_channels,
-                              static_cast<uint64_t>(config.seed));
+  auto dataset =
+      open_dataset(options, split, config.model.classes, config.model.in_channels, static_cast<uint64_t>(config.seed));
   if (d.first) dataset = std::make_unique<FirstSamples>(std::move(dataset), *d.first);
   return dataset;
 }

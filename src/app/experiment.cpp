@@ -133,9 +133,10 @@ TrainedModel::TrainedModel(const std::string& weights_path) {
   const SafetensorsFile file(weights_path);
   const auto found = file.metadata().find(config_key);
   if (found == file.metadata().end())
-    throw DataError(format("{}: its metadata has no '{}': these are not the weights of a run. Import them with "
-                           "segtrain --weights, and use the run's weights.safetensors",
-                           weights_path, config_key));
+    throw DataError(
+        format("{}: its metadata has no '{}': these are not the weights of a run. Import them with "
+               "segtrain --weights, and use the run's weights.safetensors",
+               weights_path, config_key));
   try {
     config_ = parse_config_text(found->second, weights_path);
   } catch (const UsageError& error) {

@@ -33,7 +33,8 @@ std::vector<Picture> score_planes(const View& scores, Size size, const std::vect
   float low = scores.at<float>(0, 0, 0)[0], high = low;
   for (int64_t y = 0; y < size.h; ++y) {
     for (int64_t x = 0; x < size.w; ++x) {
-      const auto [least, most] = std::minmax_element(scores.at<float>(0, y, x), scores.at<float>(0, y, x) + scores.shape.c);
+      const auto [least, most] =
+          std::minmax_element(scores.at<float>(0, y, x), scores.at<float>(0, y, x) + scores.shape.c);
       low = std::min(low, *least);
       high = std::max(high, *most);
     }

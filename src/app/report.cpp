@@ -19,7 +19,8 @@ JsonValue::Object metrics_json(const ConfusionMatrix& matrix, const std::vector<
   for (const std::string& name : class_names) names.push_back(name);
   for (int64_t truth = 0; truth < matrix.classes(); ++truth) {
     JsonValue::Array row;
-    for (int64_t predicted = 0; predicted < matrix.classes(); ++predicted) row.push_back(matrix.count(truth, predicted));
+    for (int64_t predicted = 0; predicted < matrix.classes(); ++predicted)
+      row.push_back(matrix.count(truth, predicted));
     rows.push_back(row);
   }
   return {{"images", metrics.images},

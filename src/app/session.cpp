@@ -37,8 +37,9 @@ const std::vector<std::string>& Session::class_names() const { return impl_->mod
 
 std::span<const uint8_t> Session::run(const uint8_t* pixels, int64_t height, int64_t width, int64_t row_stride) {
   if (height < 1 || width < 1 || row_stride < width * channels())
-    throw UsageError(format("a photo of {}x{} pixels, {} channels, with rows {} bytes apart; wanted at least 1x1, and {}",
-                            height, width, channels(), row_stride, width * channels()));
+    throw UsageError(
+        format("a photo of {}x{} pixels, {} channels, with rows {} bytes apart; wanted at least 1x1, and {}", height,
+               width, channels(), row_stride, width * channels()));
   Executor& executor = impl_->executors.at({1, height, width, channels()});
   static const std::string image = "image", prediction = "prediction";
   impl_->write(pixels, row_stride, executor.view(image));

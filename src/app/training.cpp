@@ -148,8 +148,8 @@ void Training::validate(int64_t step, int64_t epoch) {
     save_model(folder_.file("best.safetensors"), config_, parameters_);
   }
   write_png(folder_.file(format("previews/step-{}.png", step)), draw_sheet(rows));
-  folder_.append_metrics(dump_json(
-      JsonValue::Object{{"step", step}, {"epoch", epoch}, {"val", metrics_json(matrix, class_names_)}}));
+  folder_.append_metrics(
+      dump_json(JsonValue::Object{{"step", step}, {"epoch", epoch}, {"val", metrics_json(matrix, class_names_)}}));
   validated_step_ = step;
 }
 
@@ -162,11 +162,8 @@ void Training::save_checkpoint(int64_t step, int64_t epoch) {
 }
 
 void Training::after_step(const StepReport& report) {
-  folder_.append_metrics(dump_json(JsonValue::Object{{"step", report.step},
-                                                     {"epoch", report.epoch},
-                                                     {"loss", report.loss},
-                                                     {"lr", report.lr},
-                                                     {"ms", report.ms}}));
+  folder_.append_metrics(dump_json(JsonValue::Object{
+      {"step", report.step}, {"epoch", report.epoch}, {"loss", report.loss}, {"lr", report.lr}, {"ms", report.ms}}));
   progress_->update(report.step, format("loss {:.4f} lr {:.3g}", report.loss, report.lr));
   if (validation_due(report.step) && !stop_signal()) validate(report.step, report.epoch);
   const int64_t every = config_.train.checkpoint_every_steps;
@@ -190,7 +187,8 @@ void Training::finish(int64_t step) {
   save_model(folder_.file("weights.safetensors"), config_, parameters_);
   write_samples();
   const std::string best =
-      state_.best_metric ? format(", best mean_iou_present {:.4f} at step {}", *state_.best_metric, state_.best_step) : "";
+      state_.best_metric ? format(", best mean_iou_present {:.4f} at step {}", *state_.best_metric, state_.best_step)
+                         : "";
   progress_->message(format("trained {} steps{}; weights and pictures are in {}", step, best, folder_.path()));
 }
 

@@ -11,7 +11,8 @@ namespace pixelwise {
 namespace {
 
 const std::vector<std::string> fcn_options{"padding", "dropout", "width", "fc_channels", "upsampling"};
-constexpr const char* fcn_paper = "Long, Shelhamer, Darrell 2015, Fully convolutional networks for semantic segmentation";
+constexpr const char* fcn_paper =
+    "Long, Shelhamer, Darrell 2015, Fully convolutional networks for semantic segmentation";
 
 // The options that differ from their defaults.
 std::vector<std::string> given_options(const ModelOptions& o) {

@@ -36,7 +36,7 @@ int predict_command(const PredictArguments& arguments);
 struct ModelArguments {
   std::string model, config;  ///< one of them
   std::vector<std::string> settings;
-  std::string size;  ///< "HxW"; empty: the config's
+  std::string size;   ///< "HxW"; empty: the config's
   int64_t batch = 0;  ///< 0: the config's
   std::string mode = "train";
 };

@@ -28,7 +28,8 @@ Size training_size(const Config& config, const Dataset& dataset);
 int64_t total_steps(const Config& config, int64_t steps_per_epoch);
 
 /// Config key loss.class_weights as numbers; empty: all 1. `median_frequency` reads every mask of the data set:
-/// w_c = median of all f / f_c, f_c = pixels of c / pixels of the images that show c (Eigen, Fergus 2015, section 6.3.2).
+/// w_c = median of all f / f_c, f_c = pixels of c / pixels of the images that show c (Eigen, Fergus 2015,
+/// section 6.3.2).
 std::vector<double> class_weights(const Config& config, const Dataset& dataset);
 
 /// Saves the weights of a model with the configuration, so that they can be used without any other file.
