@@ -7,7 +7,13 @@
 namespace pixelwise {
 namespace {
 
-TEST(Signal, TheFirstIsRemembered) {
+// Signals end the process, or might: each test runs in a process of its own, without threads from other tests.
+class Signal : public testing::Test {
+ protected:
+  Signal() { testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
+};
+
+TEST_F(Signal, TheFirstIsRemembered) {
   EXPECT_EXIT(
       {
         catch_stop_signals();
@@ -20,7 +26,7 @@ TEST(Signal, TheFirstIsRemembered) {
       testing::ExitedWithCode(7), "");
 }
 
-TEST(Signal, TheSecondEndsTheProcess) {
+TEST_F(Signal, TheSecondEndsTheProcess) {
   EXPECT_EXIT(
       {
         catch_stop_signals();
