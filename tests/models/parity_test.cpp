@@ -1,0 +1,185 @@
+// FCN in double on the definitions, against PyTorch in double: scores, loss, every parameter's gradient, and parameters
+// and running statistics after three steps of SGD. The fixtures are made by tests/fixtures/oracle/make_fcn.py, which
+// has the same random numbers.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "core/format.hpp"
+#include "pixelwise/core/rng.hpp"
+#include "pixelwise/models/registry.hpp"
+#include "pixelwise/nn/differentiate.hpp"
+#include "pixelwise/nn/executor.hpp"
+#include "pixelwise/nn/fuse.hpp"
+
+namespace pixelwise {
+namespace {
+
+constexpr double rate = 0.01, momentum = 0.9, decay = 5e-4;
+
+using Numbers = std::vector<double>;
+
+struct Fixture {
+  std::map<std::string, Numbers> rows;
+  int64_t batch = 0;
+
+  explicit Fixture(const std::string& name) {
+    std::ifstream file(format("{}/tests/fixtures/fcn/{}.txt", PIXELWISE_SOURCE_DIR, name));
+    for (std::string line; std::getline(file, line);) {
+      std::istringstream words(line);
+      std::string key;
+      words >> key;
+      for (double value = 0; words >> value;) rows[key].push_back(value);
+    }
+    batch = static_cast<int64_t>(rows.at("batch").at(0));
+  }
+};
+
+Random stream(const std::string& purpose) { return Random(7, purpose); }
+
+double element(const View& view, int64_t i) {
+  return view.type == Type::f64 ? view.as<double>()[i] : view.as<float>()[i];
+}
+void put(const View& view, int64_t i, double value) {
+  view.type == Type::f64 ? view.as<double>()[i] = value : view.as<float>()[i] = static_cast<float>(value);
+}
+
+// The oracle's numbers: see its `parameter`, `conv`, `norm` and `up`.
+void fill_parameter(Parameter& p) {
+  if (!p.trained) return;  // running statistics start at 0 and 1
+  const bool norm = p.layout == Layout::vector && p.name.ends_with(".weight");
+  const bool up = p.name.find(".upscore") != std::string::npos;
+  double scale = 0.1;
+  if (p.layout == Layout::oihw) scale = std::sqrt(2.0 / static_cast<double>(p.shape.h * p.shape.w * p.shape.c));
+  if (up) scale = 1 / std::sqrt(4.0 * static_cast<double>(p.shape.c));
+  const Random random = stream(p.name);
+  for (int64_t i = 0; i < p.shape.count(); ++i)
+    put(p.view(), i, (norm ? 1 : 0) + scale * random.normal(static_cast<uint64_t>(i)));
+  ++p.version;
+}
+
+void fill_input(const View& image, const View& labels) {
+  for (int64_t i = 0; i < image.shape.count(); ++i) put(image, i, stream("image").normal(static_cast<uint64_t>(i)));
+  for (int64_t i = 0; i < labels.shape.count(); ++i) {
+    const uint64_t id = stream("labels").below(static_cast<uint64_t>(i), 6);
+    labels.as<uint8_t>()[i] = static_cast<uint8_t>(id == 5 ? 255 : id);
+  }
+}
+
+struct Network {
+  Graph graph;
+  Parameters parameters;
+  ValueId image, labels, scores, loss;
+  std::unique_ptr<Executor> executor;
+
+  Network(const std::string& model, const std::string& padding, int64_t batch, Type type) {
+    Builder b(graph, Phase::training, type);
+    image = b.input("image", type, {batch, 65, 49, 3});
+    labels = b.input("labels", Type::u8, {batch, 65, 49, 1});
+    ModelSpec spec{model, 5, 3, {}};
+    spec.options.padding = padding;
+    spec.options.width = 1.0 / 16;
+    spec.options.fc_channels = 16;
+    spec.options.dropout = 0;
+    scores = build_model(b, spec, image).scores;
+    b.mark_external(scores);
+    loss = b.softmax_cross_entropy(scores, labels, "loss", {});
+    fuse(graph);
+    differentiate(graph, loss);
+    parameters.ensure(graph, 1);
+    for (Parameter* parameter : parameters.all()) fill_parameter(*parameter);
+    executor = std::make_unique<Executor>(graph, parameters, std::make_shared<Arena>());
+    fill_input(executor->view(image), executor->view(labels));
+  }
+
+  /// PyTorch's SGD: v = momentum v + (g + decay w); w -= rate v.
+  void descend(std::map<std::string, Numbers>& velocity) {
+    for (const Value& value : graph.values) {
+      if (value.storage != Storage::parameter) continue;
+      Parameter& p = parameters.at(value.name);
+      const View gradient = executor->view(value.gradient);
+      Numbers& v = velocity[value.name];
+      v.resize(static_cast<size_t>(p.shape.count()), 0);
+      for (int64_t i = 0; i < p.shape.count(); ++i) {
+        double& vi = v[static_cast<size_t>(i)];
+        vi = momentum * vi + element(gradient, i) + decay * element(p.view(), i);
+        put(p.view(), i, element(p.view(), i) - rate * vi);
+      }
+      ++p.version;
+    }
+  }
+};
+
+// The norm and the projections of a tensor, against the fixture's, within `tolerance` of its norm (of `floor` where
+// that is more: the gradient of a bias before a batch norm is 0 but for rounding).
+void expect_row(const Fixture& fixture, const std::string& key, const std::string& name, const View& view,
+                double tolerance, double floor = 0) {
+  const Numbers& row = fixture.rows.at(key);
+  const double size = tolerance * std::max(row[0], floor);
+  double squares = 0;
+  for (int64_t i = 0; i < view.shape.count(); ++i) squares += element(view, i) * element(view, i);
+  EXPECT_NEAR(std::sqrt(squares), row[0], size) << key;
+  for (size_t j = 1; j < row.size(); ++j) {
+    const Random random = stream(format("projection {} {}", j - 1, name));
+    double sum = 0;
+    for (int64_t i = 0; i < view.shape.count(); ++i) sum += element(view, i) * random.normal(static_cast<uint64_t>(i));
+    EXPECT_NEAR(sum, row[j], 4 * size) << key << ", projection " << j - 1;
+  }
+}
+
+using Case = std::tuple<std::string, std::string>;  // model, padding
+
+class FcnParity : public testing::TestWithParam<Case> {};
+
+TEST_P(FcnParity, DoublesAgreeWithPyTorch) {
+  const auto& [model, padding] = GetParam();
+  const Fixture fixture(model + "_" + padding);
+  Network net(model, padding, fixture.batch, Type::f64);
+  std::map<std::string, Numbers> velocity;
+  double largest = 0;
+  for (const auto& [key, row] : fixture.rows) largest = std::max(largest, key.starts_with("diff.") ? row[0] : 0);
+  for (size_t step = 0; step < 3; ++step) {
+    net.executor->run();
+    const double loss = fixture.rows.at("loss")[step];
+    EXPECT_NEAR(*net.executor->view(net.loss).as<double>(), loss, 1e-9 * loss) << "step " << step;
+    if (step == 0) {
+      expect_row(fixture, "scores", "scores", net.executor->view(net.scores), 1e-9);
+      for (const Value& value : net.graph.values) {
+        if (value.storage == Storage::parameter)
+          expect_row(fixture, "diff." + value.name, value.name, net.executor->view(value.gradient), 1e-9,
+                     1e-4 * largest);
+      }
+    }
+    net.descend(velocity);
+  }
+  size_t rows = 0;
+  for (const Parameter* p : net.parameters.all()) {
+    expect_row(fixture, "after." + p->name, p->name, p->view(), 1e-9);
+    rows += p->trained ? 2 : 1;
+  }
+  EXPECT_EQ(rows + 3, fixture.rows.size());  // batch, loss, scores: nothing of PyTorch's is left out
+}
+
+TEST_P(FcnParity, FloatsAgreeLoosely) {
+  const auto& [model, padding] = GetParam();
+  const Fixture fixture(model + "_" + padding);
+  Network net(model, padding, fixture.batch, Type::f32);
+  net.executor->run(Range{0, net.graph.forward_nodes});
+  EXPECT_NEAR(*net.executor->view(net.loss).as<float>(), fixture.rows.at("loss")[0], 1e-4);
+  expect_row(fixture, "scores", "scores", net.executor->view(net.scores), 1e-4);
+}
+
+std::string test_name(const testing::TestParamInfo<Case>& info) {
+  return std::get<0>(info.param) + "_" + std::get<1>(info.param);
+}
+INSTANTIATE_TEST_SUITE_P(All, FcnParity,
+                         testing::Combine(testing::Values("fcn32s_vgg16", "fcn16s_vgg16", "fcn8s_vgg16",
+                                                          "fcn32s_vgg16_bn", "fcn16s_vgg16_bn", "fcn8s_vgg16_bn"),
+                                          testing::Values("same", "published")),
+                         test_name);
+
+}  // namespace
+}  // namespace pixelwise
