@@ -1,9 +1,12 @@
 // Batch normalisation (Ioffe, Szegedy 2015, algorithm 1) and its gradient: the definition and the selection.
 #include "pixelwise/kernels/batch_norm.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/plain.hpp"
+#include "kernels/vector/batch_norm.hpp"
+#include "pixelwise/core/checked.hpp"
 
 namespace pixelwise {
 namespace {
@@ -97,14 +100,49 @@ void backward(const BatchNormSpec& s, const Arguments& a) {
   }
 }
 
+// One entry point per instruction set, in the order of Isa.
+using Entry = void (*)(const BatchNormJob&, const Arguments&);
+#ifdef PIXELWISE_X86
+constexpr Entry forward_entries[] = {baseline::batch_norm_forward, avx2::batch_norm_forward,
+                                     avx512::batch_norm_forward};
+constexpr Entry backward_entries[] = {baseline::batch_norm_backward, avx2::batch_norm_backward,
+                                      avx512::batch_norm_backward};
+#else
+constexpr Entry forward_entries[] = {baseline::batch_norm_forward};
+constexpr Entry backward_entries[] = {baseline::batch_norm_backward};
+#endif
+
+// Strips of about 64 KiB of x, at most 256 in all: from shapes only.
+Kernel vector_kernel(const BatchNormSpec& spec, const Problem& problem) {
+  Kernel kernel{"vector"};
+  const bool is_forward = problem.pass == Pass::forward;
+  const Shape x = problem.src[0].shape;
+  if (problem.src[0].type != Type::f32) kernel.declined = "it is for f32";
+  if (!is_forward && spec.phase == Phase::inference)
+    kernel.declined = "the gradient with constant statistics is not vectorised";
+  if (x.pixels() < 2 && spec.phase == Phase::training) kernel.declined = "one value per channel";
+  if (!kernel.declined.empty()) return kernel;
+  BatchNormJob job{spec.eps, spec.momentum, spec.phase == Phase::training};
+  const int64_t by_size = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, x.w * x.c)),
+                most = std::max<int64_t>(1, 256 / x.n);
+  job.rows = std::max(by_size, ceil_div(x.h, most));
+  job.strips = ceil_div(x.h, job.rows);
+  job.factors_offset = round_up((1 + x.n * job.strips) * 2 * x.c * 8, 64);
+  kernel.scratch_bytes = job.factors_offset + 3 * x.c * 4;
+  const Entry run = (is_forward ? forward_entries : backward_entries)[static_cast<size_t>(problem.isa)];
+  kernel.run = [job, run](const Arguments& a) { run(job, a); };
+  return kernel;
+}
+
 }  // namespace
 
 Candidates batch_norm_kernels(const BatchNormSpec& spec, const Problem& problem) {
   const bool forward = problem.pass == Pass::forward;
-  return {definition_for<double, float>(problem.src[0].type, [spec, forward]<class T>(const Arguments& a) {
-    if (!forward) return backward<T>(spec, a);
-    spec.phase == Phase::training ? forward_training<T>(spec, a) : forward_inference<T>(spec, a);
-  })};
+  return {vector_kernel(spec, problem),
+          definition_for<double, float>(problem.src[0].type, [spec, forward]<class T>(const Arguments& a) {
+            if (!forward) return backward<T>(spec, a);
+            spec.phase == Phase::training ? forward_training<T>(spec, a) : forward_inference<T>(spec, a);
+          })};
 }
 
 }  // namespace pixelwise

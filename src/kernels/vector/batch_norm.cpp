@@ -1,0 +1,181 @@
+// Batch normalisation, vectorised over the channels. Images are cut into strips of rows (from shapes only); each strip
+// sums for itself, the strips are merged in order in double.
+#include "kernels/vector/batch_norm.hpp"
+
+#include <cmath>
+
+#include "core/simd.hpp"
+#include "pixelwise/core/parallel.hpp"
+
+namespace pixelwise::PIXELWISE_ISA {
+namespace {
+
+[[gnu::always_inline]] inline vfloat load_some(const float* p, int64_t n) {
+  return n >= lanes ? load(p) : load_tail(p, n);
+}
+[[gnu::always_inline]] inline void store_some(float* p, vfloat v, int64_t n) {
+  if (n >= lanes) return store(p, v);
+  store_tail(p, v, n);
+}
+
+[[gnu::always_inline]] inline vfloat activate(vfloat v, Activation act) {
+  if (act != Activation::none) v = v < zero() ? zero() : v;  // NaN stays NaN
+  if (act == Activation::relu6) v = v > broadcast(6) ? broadcast(6) : v;
+  return v;
+}
+[[gnu::always_inline]] inline vfloat gated(vfloat g, vfloat y, Activation act) {
+  if (act == Activation::none) return g;
+  g = y > zero() ? g : zero();
+  return act == Activation::relu6 ? (y < broadcast(6) ? g : zero()) : g;
+}
+
+struct Strip {
+  int64_t n, first, last;
+};
+Strip strip_of(const BatchNormJob& job, const Shape& shape, int64_t chunk) {
+  const int64_t n = chunk / job.strips, first = chunk % job.strips * job.rows;
+  const int64_t last = first + job.rows;
+  return {n, first, last < shape.h ? last : shape.h};
+}
+
+// Adds fn(n, y, x, c, count of lanes) -> {a, b} over a strip into sums[0..C) and sums[C..2C): floats along a row,
+// doubles over the rows.
+template <class Fn>
+void strip_sums(const Shape& shape, const Strip& strip, double* sums, const Fn& fn) {
+  for (int64_t c = 0; c < 2 * shape.c; ++c) sums[c] = 0;
+  for (int64_t y = strip.first; y < strip.last; ++y) {
+    for (int64_t c = 0; c < shape.c; c += lanes) {
+      const int64_t left = shape.c - c < lanes ? shape.c - c : lanes;
+      vfloat a = zero(), b = zero();
+      for (int64_t x = 0; x < shape.w; ++x) fn(strip.n, y, x, c, left, a, b);
+      for (int64_t i = 0; i < left; ++i) sums[c + i] += a[i], sums[shape.c + c + i] += b[i];
+    }
+  }
+}
+
+// Sums of all strips, merged in order.
+template <class Fn>
+void all_sums(const BatchNormJob& job, const Shape& shape, const Arguments& a, double* total, const Fn& fn) {
+  auto* parts = reinterpret_cast<double*>(a.scratch) + 2 * shape.c;
+  const int64_t chunks = shape.n * job.strips;
+  parallel_for(chunks, [&](int64_t chunk, int) {
+    strip_sums(shape, strip_of(job, shape, chunk), parts + chunk * 2 * shape.c, fn);
+  });
+  for (int64_t c = 0; c < 2 * shape.c; ++c) {
+    total[c] = 0;
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) total[c] += parts[chunk * 2 * shape.c + c];
+  }
+}
+
+// y = act(x * scale + shift); `factors` holds the scales and the shifts.
+void apply(const BatchNormJob& job, const Arguments& a, const float* factors) {
+  const View x = a.src[0].view, y = a.dst[0].view;
+  const Activation act = a.epilogue.act;
+  parallel_for(x.shape.n * job.strips, [&](int64_t chunk, int) {
+    const Strip s = strip_of(job, x.shape, chunk);
+    for (int64_t i = s.first; i < s.last; ++i) {
+      for (int64_t j = 0; j < x.shape.w; ++j) {
+        for (int64_t c = 0; c < x.shape.c; c += lanes) {
+          const int64_t left = x.shape.c - c;
+          const vfloat scaled = fma(load_some(x.at<float>(s.n, i, j) + c, left), load_some(factors + c, left),
+                                    load_some(factors + x.shape.c + c, left));
+          store_some(y.at<float>(s.n, i, j) + c, activate(scaled, act), left);
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void batch_norm_forward(const BatchNormJob& job, const Arguments& a) {
+  const View x = a.src[0].view;
+  const int64_t channels = x.shape.c;
+  const auto count = static_cast<double>(x.shape.n * x.shape.h * x.shape.w);
+  auto* total = reinterpret_cast<double*>(a.scratch);
+  auto* factors = reinterpret_cast<float*>(a.scratch + job.factors_offset);
+  const float *weight = a.parameters[0].as<float>(), *bias = a.parameters[1].as<float>();
+  float *running_mean = a.parameters[2].as<float>(), *running_var = a.parameters[3].as<float>();
+  if (!job.training) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const double scale = weight[c] / std::sqrt(running_var[c] + job.eps);
+      factors[c] = static_cast<float>(scale);
+      factors[channels + c] = static_cast<float>(bias[c] - running_mean[c] * scale);
+    }
+    return apply(job, a, factors);
+  }
+  // Shifted by the first pixel, so that sum of squares - square of sum loses nothing where the mean is large.
+  const float* first = x.at<float>(0, 0, 0);
+  for (int64_t c = 0; c < channels; ++c) factors[c] = first[c];
+  all_sums(job, x.shape, a, total,
+           [&](int64_t n, int64_t i, int64_t j, int64_t c, int64_t left, vfloat& sum, vfloat& squares) {
+             const vfloat shifted = load_some(x.at<float>(n, i, j) + c, left) - load_some(factors + c, left);
+             sum += shifted;
+             squares = fma(shifted, shifted, squares);
+           });
+  for (int64_t c = 0; c < channels; ++c) {
+    const double shifted = total[c] / count, mean = shifted + factors[c];
+    const double raw = total[channels + c] / count - shifted * shifted, variance = raw > 0 || raw != raw ? raw : 0;
+    const double inverse = 1 / std::sqrt(variance + job.eps);
+    running_mean[c] = static_cast<float>((1 - job.momentum) * running_mean[c] + job.momentum * mean);
+    running_var[c] =
+        static_cast<float>((1 - job.momentum) * running_var[c] + job.momentum * variance * count / (count - 1));
+    a.dst[1].view.as<float>()[c] = static_cast<float>(mean);
+    a.dst[2].view.as<float>()[c] = static_cast<float>(inverse);
+    factors[c] = static_cast<float>(weight[c] * inverse);
+    factors[channels + c] = static_cast<float>(bias[c] - mean * weight[c] * inverse);
+  }
+  apply(job, a, factors);
+}
+
+// As the definition (kernels/batch_norm.cpp): diff_x = scale g - through - centred * slope.
+void batch_norm_backward(const BatchNormJob& job, const Arguments& a) {
+  const View x = a.src[0].view, diff_y = a.src[1].view, diff_x = a.dst[0].view;
+  const View y = a.src.size() > 4 ? a.src[4].view : View{};
+  const Activation act = y ? a.epilogue.gate_act : Activation::none;
+  const int64_t channels = x.shape.c;
+  const auto count = static_cast<double>(x.shape.n * x.shape.h * x.shape.w);
+  auto* total = reinterpret_cast<double*>(a.scratch);
+  auto* factors = reinterpret_cast<float*>(a.scratch + job.factors_offset);
+  const float *weight = a.parameters[0].as<float>(), *mean = a.src[2].view.as<float>(),
+              *inverse = a.src[3].view.as<float>();
+  const auto gradient = [&](int64_t n, int64_t i, int64_t j, int64_t c, int64_t left) {
+    const vfloat g = load_some(diff_y.at<float>(n, i, j) + c, left);
+    return act == Activation::none ? g : gated(g, load_some(y.at<float>(n, i, j) + c, left), act);
+  };
+  all_sums(job, x.shape, a, total,
+           [&](int64_t n, int64_t i, int64_t j, int64_t c, int64_t left, vfloat& sum, vfloat& product) {
+             const vfloat g = gradient(n, i, j, c, left);
+             sum += g;
+             product = fma(g, load_some(x.at<float>(n, i, j) + c, left) - load_some(mean + c, left), product);
+           });
+  for (int64_t c = 0; c < channels; ++c) {
+    const double diff_bias = total[c], diff_weight = total[channels + c] * inverse[c];
+    const double scale = static_cast<double>(weight[c]) * inverse[c];
+    factors[c] = static_cast<float>(scale);
+    factors[channels + c] = static_cast<float>(scale * diff_bias / count);
+    factors[2 * channels + c] = static_cast<float>(scale * diff_weight / count * inverse[c]);
+    float &dw = a.dst[1].view.as<float>()[c], &db = a.dst[2].view.as<float>()[c];
+    dw = static_cast<float>(diff_weight + (a.dst[1].mode == Mode::add ? dw : 0));
+    db = static_cast<float>(diff_bias + (a.dst[2].mode == Mode::add ? db : 0));
+  }
+  const bool add = a.dst[0].mode == Mode::add;
+  parallel_for(x.shape.n * job.strips, [&](int64_t chunk, int) {
+    const Strip s = strip_of(job, x.shape, chunk);
+    for (int64_t i = s.first; i < s.last; ++i) {
+      for (int64_t j = 0; j < x.shape.w; ++j) {
+        for (int64_t c = 0; c < channels; c += lanes) {
+          const int64_t left = channels - c;
+          const vfloat centred = load_some(x.at<float>(s.n, i, j) + c, left) - load_some(mean + c, left);
+          vfloat d = load_some(factors + c, left) * gradient(s.n, i, j, c, left) -
+                     load_some(factors + channels + c, left) - centred * load_some(factors + 2 * channels + c, left);
+          float* to = diff_x.at<float>(s.n, i, j) + c;
+          if (add) d += load_some(to, left);
+          store_some(to, d, left);
+        }
+      }
+    }
+  });
+}
+
+}  // namespace pixelwise::PIXELWISE_ISA
