@@ -1,0 +1,142 @@
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <map>
+
+#include "app/model_graph.hpp"
+#include "core/format.hpp"
+#include "pixelwise/core/cpu.hpp"
+#include "pixelwise/core/error.hpp"
+#include "pixelwise/core/parallel.hpp"
+#include "pixelwise/core/rng.hpp"
+#include "pixelwise/io/json.hpp"
+#include "pixelwise/kernels/peak.hpp"
+#include "pixelwise/nn/describe.hpp"
+#include "pixelwise/nn/operator.hpp"
+
+namespace pixelwise {
+namespace {
+
+// Pixels and labels as if they were photos: kernels must not meet special values.
+void fill_inputs(const Executor& executor, int64_t classes) {
+  Random random(1, "segbench");
+  const View image = executor.view("image");
+  for (int64_t i = 0; i < image.shape.count(); ++i)
+    image.as<float>()[i] = static_cast<float>(random.next_uniform(-1, 1));
+  if (executor.graph().find("labels") == no_value) return;
+  const View labels = executor.view("labels");
+  for (int64_t i = 0; i < labels.shape.count(); ++i)
+    labels.as<uint8_t>()[i] = static_cast<uint8_t>(random.next_below(static_cast<uint64_t>(classes)));
+}
+
+// Seconds of each run: forward; in training forward, backward and the optimiser's step.
+std::vector<double> time_runs(const ModelGraph& model, Executor& executor, Parameters& parameters, int64_t runs) {
+  std::unique_ptr<Optimizer> optimizer;
+  std::vector<View> gradients;
+  if (model.training) {
+    optimizer = std::make_unique<Optimizer>(model.config.optimizer, trained_parameters(executor.graph(), parameters));
+    for (const Value& value : executor.graph().values) {
+      if (value.storage == Storage::parameter && !value.frozen && value.gradient != no_value)
+        gradients.push_back(executor.view(value.gradient));
+    }
+    optimizer->bind(gradients);
+  }
+  std::vector<double> seconds;
+  for (int64_t i = -1; i < runs; ++i) {  // the first one warms up
+    const auto start = std::chrono::steady_clock::now();
+    executor.run();
+    if (optimizer) optimizer->step(1e-6, optimizer->check());
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    if (i >= 0) seconds.push_back(took.count());
+  }
+  std::sort(seconds.begin(), seconds.end());
+  return seconds;
+}
+
+int64_t resident_bytes() {  // the most so far
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    int64_t kib = 0;
+    if (word == "VmHWM:" && status >> kib) return kib * 1024;
+  }
+  return 0;
+}
+
+JsonValue kernel_counts(const Plan& plan) {
+  std::map<std::string, int64_t> counts;
+  for (const Kernel& kernel : plan.kernels) ++counts[kernel.name];
+  JsonValue::Object object;
+  for (const auto& [name, count] : counts) object.emplace_back(name, count);
+  return object;
+}
+
+// Which kernel serves each node, and why the ones before it did not.
+void explain(const ModelGraph& model) {
+  for (const Node& node : model.graph.nodes) {
+    const Candidates candidates =
+        operator_of(node.spec).kernels(node.spec, problem_of(model.graph, node, precision_of(model.config)));
+    std::string text = format("{}: {}", node.name, select(candidates).name);
+    for (const Kernel& kernel : candidates) {
+      if (!kernel.declined.empty()) text += format("; {} declined: {}", kernel.name, kernel.declined);
+    }
+    std::fputs((text + "\n").c_str(), stdout);
+  }
+}
+
+void profile(Executor& executor) {
+  executor.run();
+  const std::vector<NodeTime> times = executor.profile();
+  const Graph& graph = executor.graph();
+  double total = 0;
+  for (const NodeTime& time : times) total += time.ms;
+  for (size_t i = 0; i < times.size(); ++i) {
+    const auto flops = static_cast<double>(cost_of(graph, graph.nodes[i]).flops);
+    std::fputs(format("{:<48} {:<16} {:>9.3f} ms {:>5.1f}% {:>8.1f} GFLOP/s\n", times[i].node, times[i].kernel,
+                      times[i].ms, 100 * times[i].ms / total, times[i].ms > 0 ? flops * 1e-6 / times[i].ms : 0)
+                   .c_str(),
+               stdout);
+  }
+  std::fputs(format("{:.3f} ms in all\n", total).c_str(), stdout);
+}
+
+}  // namespace
+
+int bench_command(const BenchArguments& arguments) {
+  if (arguments.threads > 0) set_thread_count(static_cast<int>(arguments.threads));
+  if (arguments.runs < 1) throw UsageError(format("--runs {}: wanted 1 or more", arguments.runs));
+  const ModelGraph model = model_graph(arguments);
+  if (arguments.explain) return explain(model), 0;
+  Parameters parameters;
+  parameters.ensure(model.graph, 1);
+  Executor executor(model.graph, parameters, std::make_shared<Arena>(), precision_of(model.config));
+  fill_inputs(executor, model.config.model.classes);
+  if (arguments.profile) return profile(executor), 0;
+
+  const std::vector<double> seconds = time_runs(model, executor, parameters, arguments.runs);
+  const double median = seconds[seconds.size() / 2], mib = 1 << 20;
+  const double gflop = static_cast<double>(total_flops(model.graph, model.graph.all())) * 1e-9;
+  const double peak = peak_gflops();
+  const Plan& plan = executor.plan();
+  const JsonValue::Object line{{"model", model.config.model.name},
+                               {"ms", median * 1e3},
+                               {"min_ms", seconds.front() * 1e3},
+                               {"max_ms", seconds.back() * 1e3},
+                               {"gflop", gflop},
+                               {"gflops", gflop / median},
+                               {"peak_gflops", peak},
+                               {"rss_mb", static_cast<double>(resident_bytes()) / mib},
+                               {"arena_mb", static_cast<double>(plan.arena_bytes) / mib},
+                               {"parameters", parameters.count()},
+                               {"precision", model.config.precision},
+                               {"cpu", cpu_name()},
+                               {"kernels", kernel_counts(plan)}};
+  const std::string table = format(
+      "{} {}: {:.2f} ms (from {:.2f} to {:.2f}), {:.2f} GFLOP, {:.1f} GFLOP/s: {:.0f}% of the measured peak {:.1f}\n",
+      model.config.model.name, arguments.mode, median * 1e3, seconds.front() * 1e3, seconds.back() * 1e3, gflop,
+      gflop / median, 100 * gflop / median / peak, peak);
+  std::fputs((arguments.json ? dump_json(line) + "\n" : table).c_str(), stdout);
+  return 0;
+}
+
+}  // namespace pixelwise

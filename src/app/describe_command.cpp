@@ -1,0 +1,81 @@
+#include <charconv>
+#include <cstdio>
+
+#include "app/model_graph.hpp"
+#include "core/format.hpp"
+#include "pixelwise/core/error.hpp"
+#include "pixelwise/io/json.hpp"
+#include "pixelwise/nn/describe.hpp"
+
+namespace pixelwise {
+namespace {
+
+Size parse_size(const std::string& text) {
+  Size size;
+  const char* end = text.data() + text.size();
+  const auto h = std::from_chars(text.data(), end, size.h);
+  if (h.ec == std::errc() && h.ptr != end && *h.ptr == 'x') {
+    const auto w = std::from_chars(h.ptr + 1, end, size.w);
+    if (w.ec == std::errc() && w.ptr == end && size.h > 0 && size.w > 0) return size;
+  }
+  throw UsageError(format("--size {}: wanted HEIGHTxWIDTH, for example 320x480", text));
+}
+
+JsonValue rows_json(const std::vector<NodeRow>& rows) {
+  JsonValue::Array array;
+  for (const NodeRow& row : rows) {
+    array.emplace_back(JsonValue::Object{{"name", row.name},
+                                         {"operator", row.op},
+                                         {"kernel", row.kernel},
+                                         {"shape", to_string(row.dst)},
+                                         {"parameters", row.parameters},
+                                         {"flop", row.flops},
+                                         {"bytes", row.bytes},
+                                         {"receptive_field", row.field},
+                                         {"stride", row.stride}});
+  }
+  return array;
+}
+
+}  // namespace
+
+ModelGraph model_graph(const ModelArguments& arguments) {
+  if (arguments.model.empty() == arguments.config.empty()) throw UsageError("give a model's name or --config FILE");
+  if (arguments.mode != "train" && arguments.mode != "infer")
+    throw UsageError(format("--mode {}: wanted train or infer", arguments.mode));
+  std::vector<std::string> settings = arguments.settings;
+  ModelGraph result;
+  if (arguments.config.empty()) {
+    settings.insert(settings.begin(), "model.name=\"" + arguments.model + "\"");
+    settings.insert(settings.begin(), "data.class_names=null");
+    result.config = parse_config_text("{}", "--set", settings);
+  } else {
+    result.config = load_config(arguments.config, settings);
+  }
+  Config& config = result.config;
+  if (arguments.batch > 0) config.train.batch_size = arguments.batch;
+  const Size size = !arguments.size.empty() ? parse_size(arguments.size) : config.augment.crop;
+  if (size.h * size.w == 0) throw UsageError("--size HxW is missing: the configuration has no crop");
+  result.training = arguments.mode == "train";
+  const Shape image{config.train.batch_size, size.h, size.w, config.model.in_channels};
+  result.graph = result.training ? training_graph(config, size) : inference_graph(model_spec(config), image);
+  return result;
+}
+
+int describe_command(const DescribeArguments& arguments) {
+  if (arguments.list) {
+    for (const ModelEntry& entry : model_registry())
+      std::fputs(format("{:<18} {} (options: {})\n", entry.name, entry.paper, fmt::join(entry.options, ", ")).c_str(),
+                 stdout);
+    return 0;
+  }
+  const ModelGraph model = model_graph(arguments);
+  const Graph& graph = model.graph;
+  const Plan plan = make_plan(graph, graph.all(), precision_of(model.config));
+  const std::string text = arguments.json ? dump_json(rows_json(node_rows(graph, plan, graph.all())), 1) + "\n"
+                                          : describe(graph, plan, graph.all());
+  std::fputs(text.c_str(), stdout);
+  return 0;
+}
+
+}  // namespace pixelwise

@@ -1,0 +1,28 @@
+// Measures the speed of a model on this machine.
+#include <CLI/CLI.hpp>
+
+#include "pixelwise/app/commands.hpp"
+#include "pixelwise/core/version.hpp"
+
+int main(int argc, char** argv) {
+  CLI::App app("Times a training step or an inference, against the measured peak of this machine.");
+  pixelwise::BenchArguments a;
+  app.add_option("--model", a.model, "name of a model");
+  app.add_option("--config", a.config, "configuration (instead of a name)");
+  app.add_option("--set", a.settings, "key=value; may be repeated")->type_size(1);
+  app.add_option("--size", a.size, "HEIGHTxWIDTH; default: the crop");
+  app.add_option("--batch", a.batch, "photos; default: the configuration's");
+  app.add_option("--mode", a.mode, "train (default) or infer");
+  app.add_option("--threads", a.threads, "default: all cores");
+  app.add_option("--runs", a.runs, "timed runs after one that warms up; default 5");
+  app.add_flag("--json", a.json, "one line of JSON");
+  app.add_flag("--profile", a.profile, "the time of every node");
+  app.add_flag("--explain", a.explain, "which kernel serves each node, and why others declined");
+  app.set_version_flag("--version", pixelwise::version());
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) ? 2 : 0;
+  }
+  return pixelwise::run_command("segbench", [&] { return bench_command(a); });
+}
