@@ -2,6 +2,12 @@
 
 #include "core/simd.hpp"
 
+#ifdef __aarch64__
+#define PIXELWISE_VECTOR_REGISTER "+w"
+#else
+#define PIXELWISE_VECTOR_REGISTER "+x"
+#endif
+
 namespace pixelwise::PIXELWISE_ISA {
 
 FmaResult fma_loop(int64_t rounds) {
@@ -14,7 +20,7 @@ FmaResult fma_loop(int64_t rounds) {
 #pragma GCC unroll 12
     for (int i = 0; i < chains; ++i) {
       c[i] = fma(c[i], a, b);
-      asm volatile("" : "+x"(c[i]));  // keeps every step, in a register
+      asm volatile("" : PIXELWISE_VECTOR_REGISTER(c[i]));  // keeps every step, in a register
     }
   }
   FmaResult result{rounds * chains * lanes * 2, 0};

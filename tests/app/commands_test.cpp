@@ -1,0 +1,157 @@
+// The tools as a user runs them: exit codes, files, and that a training that was stopped is the same training.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "pixelwise/io/files.hpp"
+#include "pixelwise/io/image.hpp"
+#include "pixelwise/io/json.hpp"
+#include "support/scratch.hpp"
+
+namespace pixelwise {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* tiny_config = R"({
+  "model": { "name": "tiny_fcn", "classes": 7, "options": { "width": 0.5 } },
+  "data": { "format": "shapes", "train": "12", "val": "3", "size": [48, 40], "class_names": "shapes" },
+  "augment": { "crop": [32, 32] },
+  "optimizer": { "lr": 0.05 },
+  "train": { "batch_size": 4, "max_steps": 6, "checkpoint_every_steps": 2 }
+})";
+
+class Commands : public ::testing::Test {
+ protected:
+  void SetUp() override { write_file(scratch_.path("tiny.json"), std::string(tiny_config)); }
+
+  // The exit code; standard error lies in the file `stderr` afterwards, standard output in `stdout`.
+  int run(const std::string& command) const {
+    const std::string line = "cd " + scratch_.root() + " && " + PIXELWISE_BIN_DIR + "/" + command + " >stdout 2>stderr";
+    const int status = std::system(line.c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+  std::string text(const std::string& name) const { return read_file(scratch_.path(name)); }
+
+  // metrics.jsonl without times.
+  std::vector<std::string> metrics(const std::string& run_folder) const {
+    std::vector<std::string> lines;
+    const std::string all = text(run_folder + "/metrics.jsonl");
+    for (size_t begin = 0, end; (end = all.find('\n', begin)) != std::string::npos; begin = end + 1) {
+      const std::string line = all.substr(begin, end - begin);
+      lines.push_back(line.substr(0, line.find(",\"ms\"")));
+    }
+    return lines;
+  }
+
+  ScratchFolder scratch_;
+};
+
+TEST_F(Commands, TrainingMakesARunFolder) {
+  ASSERT_EQ(run("segtrain --config tiny.json --run r"), 0) << text("stderr");
+  for (const char* name : {"config.json", "metrics.jsonl", "best.safetensors", "weights.safetensors", "samples.png",
+                           "checkpoints/step-00000006.safetensors", "previews/step-6.png"})
+    EXPECT_TRUE(fs::exists(scratch_.path(std::string("r/") + name))) << name;
+  EXPECT_EQ(run("segtrain --config tiny.json --run r"), 2);  // it holds a run already
+  EXPECT_NE(text("stderr").find("--resume"), std::string::npos);
+  EXPECT_EQ(run("segtrain --config tiny.json --run r --resume --set seed=2"), 2);
+  EXPECT_NE(text("stderr").find("another config"), std::string::npos);
+}
+
+TEST_F(Commands, AResumedTrainingIsTheSameTraining) {
+  ASSERT_EQ(run("segtrain --config tiny.json --run whole"), 0) << text("stderr");
+  fs::create_directories(scratch_.path("cut"));
+  fs::copy(scratch_.path("whole/config.json"), scratch_.path("cut/config.json"));
+  fs::create_directories(scratch_.path("cut/checkpoints"));
+  fs::copy(scratch_.path("whole/metrics.jsonl"), scratch_.path("cut/metrics.jsonl"));
+  fs::copy(scratch_.path("whole/best.safetensors"), scratch_.path("cut/best.safetensors"));
+  const char* half = "checkpoints/step-00000002.safetensors";
+  fs::copy(scratch_.path(std::string("whole/") + half), scratch_.path(std::string("cut/") + half));
+  ASSERT_EQ(run("segtrain --resume --run cut"), 0) << text("stderr");
+  EXPECT_EQ(metrics("cut"), metrics("whole"));
+  for (const char* name : {"weights.safetensors", "best.safetensors", "checkpoints/step-00000006.safetensors"})
+    EXPECT_TRUE(text(std::string("cut/") + name) == text(std::string("whole/") + name)) << name;
+}
+
+TEST_F(Commands, TheNumberOfThreadsDoesNotChangeTheBits) {
+  for (const char* threads : {"1", "2", "3"}) {
+    const std::string name = std::string("t") + threads;
+    setenv("PIXELWISE_THREADS", threads, 1);
+    ASSERT_EQ(run("segtrain --config tiny.json --run " + name), 0) << text("stderr");
+    EXPECT_TRUE(text(name + "/weights.safetensors") == text("t1/weights.safetensors")) << threads;
+  }
+  unsetenv("PIXELWISE_THREADS");
+}
+
+TEST_F(Commands, ASignalSavesAndStops) {
+  const std::string config = "tiny.json --run r --set train.max_steps=100000 --set train.validate_every_epochs=0";
+  const std::string train = std::string(PIXELWISE_BIN_DIR) + "/segtrain --config " + config;
+  const std::string line = "cd " + scratch_.root() + " && (" + train + " 2>stderr & p=$!; " +
+                           "until [ -s r/metrics.jsonl ]; do sleep 0.05; done; kill -INT $p; wait $p)";
+  const std::string script = "bash -mc '" + line + "'";  // -m: jobs of a script would ignore SIGINT otherwise
+  const int status = std::system(script.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 130) << text("stderr");
+  EXPECT_NE(text("stderr").find("--resume"), std::string::npos);
+  EXPECT_FALSE(fs::is_empty(scratch_.path("r/checkpoints")));
+}
+
+TEST_F(Commands, ErrorsHaveTheirExitCodes) {
+  EXPECT_EQ(run("segtrain --config tiny.json --set optimizer.lrr=1"), 2);
+  EXPECT_NE(text("stderr").find("optimizer.lrr"), std::string::npos);
+  EXPECT_EQ(run("segtrain --config none.json"), 2);
+  EXPECT_EQ(run("segtrain --no-such-flag"), 2);
+  EXPECT_EQ(run("segtrain --config tiny.json --run r --set data.format=voc --data-root nowhere"), 3);
+  EXPECT_FALSE(fs::exists(scratch_.path("r")));
+  EXPECT_EQ(run("segtrain --config tiny.json --run r --set optimizer.lr=1e30"), 5);
+  EXPECT_EQ(run("segeval --weights tiny.json"), 3);
+  EXPECT_EQ(run("segeval"), 2);
+}
+
+TEST_F(Commands, EvaluationAndPredictionUseTheRun) {
+  ASSERT_EQ(run("segtrain --config tiny.json --run r"), 0) << text("stderr");
+  ASSERT_EQ(run("segeval --run r --json eval.json --csv eval.csv"), 0) << text("stderr");
+  const JsonValue eval = parse_json(text("eval.json"), "eval.json");
+  for (const char* key : {"images", "pixels", "ignored_pixels", "pixel_accuracy", "mean_accuracy", "mean_iou_voc",
+                          "mean_iou_present", "fw_iou", "classes", "iou", "accuracy", "confusion_matrix"})
+    EXPECT_TRUE(eval.find(key)) << key;
+  EXPECT_EQ(eval.at("images").integer(), 3);
+  EXPECT_EQ(eval.at("confusion_matrix").array().size(), 7U);
+
+  write_png(scratch_.path("photo.png"), Image(33, 47, 3, 90));
+  ASSERT_EQ(run("segpredict photo.png --weights r/weights.safetensors --out out --planes --probabilities"), 0)
+      << text("stderr");
+  EXPECT_EQ(read_mask(scratch_.path("out/photo.png")).size(), (Size{33, 47}));
+  EXPECT_EQ(read_image_size(scratch_.path("out/photo_overlay.png")), (Size{33, 47}));
+  EXPECT_TRUE(fs::exists(scratch_.path("out/photo_planes.png")));
+  EXPECT_EQ(fs::file_size(scratch_.path("out/photo.npy")), 128 + 33 * 47 * 7 * 4U);
+  EXPECT_EQ(run("segpredict photo.png --run r --out ."), 2);  // photo.png would be overwritten
+  EXPECT_NE(text("stderr").find("overwrite"), std::string::npos);
+  EXPECT_FALSE(fs::exists(scratch_.path("photo_overlay.png")));
+}
+
+TEST_F(Commands, DefinitionsGiveNearlyTheSameLoss) {
+  ASSERT_EQ(run("segtrain --config tiny.json --run fast --set train.max_steps=3"), 0) << text("stderr");
+  setenv("PIXELWISE_KERNELS", "definition", 1);
+  ASSERT_EQ(run("segtrain --config tiny.json --run plain --set train.max_steps=3"), 0) << text("stderr");
+  unsetenv("PIXELWISE_KERNELS");
+  const auto loss = [&](const std::string& line) { return parse_json(line + "}", "metrics").at("loss").number(); };
+  const auto fast = metrics("fast"), plain = metrics("plain");
+  for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(loss(fast[i]), loss(plain[i]), 1e-4 * loss(plain[i]));
+}
+
+TEST_F(Commands, DryRunAndBenchSpeakAboutTheModel) {
+  ASSERT_EQ(run("segtrain --config tiny.json --dry-run"), 0) << text("stderr");
+  EXPECT_NE(text("stdout").find("planned peak memory"), std::string::npos);
+  ASSERT_EQ(run("segbench --config tiny.json --runs 1 --json"), 0) << text("stderr");
+  const JsonValue line = parse_json(text("stdout"), "segbench");
+  for (const char* key : {"model", "ms", "min_ms", "max_ms", "gflop", "gflops", "peak_gflops", "rss_mb", "arena_mb",
+                          "parameters", "precision", "cpu", "kernels"})
+    EXPECT_TRUE(line.find(key)) << key;
+  ASSERT_EQ(run("segdescribe --list"), 0);
+  EXPECT_NE(text("stdout").find("fcn8s_vgg16_bn"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace pixelwise
