@@ -52,4 +52,11 @@ struct BenchArguments : ModelArguments {
 };
 int bench_command(const BenchArguments& arguments);
 
+/// The cases of one operator that are worth timing (nn/operator_cases.hpp), in all passes.
+struct BenchOperatorArguments {
+  std::string op;
+  int64_t threads = 0, runs = 5;
+};
+int bench_operator_command(const BenchOperatorArguments& arguments);
+
 }  // namespace pixelwise
