@@ -1,5 +1,5 @@
 // Max pooling, unpooling (Zeiler, Fergus 2014; SegNet section 3.1) and average pooling, and their gradients: the
-// definitions and the selection. The fast versions are in vector/pooling.cpp.
+// definitions and the selection.
 #include "pixelwise/kernels/pooling.hpp"
 
 #include <algorithm>
