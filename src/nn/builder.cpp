@@ -69,28 +69,33 @@ std::vector<ValueId> Builder::node(const std::string& name, const OpSpec& spec, 
   return dst;
 }
 
-ValueId Builder::conv2d(ValueId x, const std::string& name, const Conv2dSpec& spec, Init init) {
-  const int64_t channels = at(x).shape.c;
+namespace {
+
+// The weights and the bias of a convolution or a transposed convolution of x.
+template <class Spec>
+std::vector<ValueId> weights_and_bias(Builder& builder, ValueId x, const std::string& name, const Spec& spec,
+                                      Shape (*weights_shape)(const Spec&, int64_t), Init init) {
+  const int64_t channels = builder.at(x).shape.c;
   if (spec.groups < 1 || channels % spec.groups)
     throw UsageError(format("node '{}': {} groups do not divide {} input channels", name, spec.groups, channels));
   const bool depthwise = spec.groups == channels && spec.groups == spec.out_channels && channels > 1;
-  std::vector<ValueId> parameters{parameter(name + ".weight", conv2d_weights_shape(spec, channels), init,
-                                            depthwise ? Layout::depthwise : Layout::oihw)};
+  std::vector<ValueId> parameters{builder.parameter(name + ".weight", weights_shape(spec, channels), init,
+                                                    depthwise ? Layout::depthwise : Layout::oihw)};
   if (spec.bias)
-    parameters.push_back(parameter(name + ".bias", {1, 1, 1, spec.out_channels}, Init::zeros, Layout::vector));
+    parameters.push_back(builder.parameter(name + ".bias", {1, 1, 1, spec.out_channels}, Init::zeros, Layout::vector));
+  return parameters;
+}
+
+}  // namespace
+
+ValueId Builder::conv2d(ValueId x, const std::string& name, const Conv2dSpec& spec, Init init) {
+  const std::vector<ValueId> parameters = weights_and_bias(*this, x, name, spec, conv2d_weights_shape, init);
   return node(name, spec, {x}, parameters)[0];
 }
 
 ValueId Builder::conv_transpose2d(ValueId x, const std::string& name, const ConvTranspose2dSpec& spec, Init init,
                                   bool frozen) {
-  const int64_t channels = at(x).shape.c;
-  if (spec.groups < 1 || channels % spec.groups)
-    throw UsageError(format("node '{}': {} groups do not divide {} input channels", name, spec.groups, channels));
-  const bool depthwise = spec.groups == channels && spec.groups == spec.out_channels && channels > 1;
-  std::vector<ValueId> parameters{parameter(name + ".weight", conv_transpose2d_weights_shape(spec, channels), init,
-                                            depthwise ? Layout::depthwise : Layout::oihw)};
-  if (spec.bias)
-    parameters.push_back(parameter(name + ".bias", {1, 1, 1, spec.out_channels}, Init::zeros, Layout::vector));
+  const std::vector<ValueId> parameters = weights_and_bias(*this, x, name, spec, conv_transpose2d_weights_shape, init);
   for (const ValueId id : parameters) graph_.at(id).frozen = frozen;
   return node(name, spec, {x}, parameters)[0];
 }
