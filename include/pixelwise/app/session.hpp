@@ -20,7 +20,8 @@ class Session {
   const std::vector<std::string>& class_names() const;
 
   /// Class ids of a photo, height x width, valid until the next call. `pixels`: 8 bits a channel, channels interleaved,
-  /// rows from top to bottom, `row_stride` bytes apart. A size that was seen lately (one of four) allocates nothing.
+  /// rows from top to bottom, `row_stride` bytes apart. The first photo of a size is planned (milliseconds); the next
+  /// ones allocate nothing, while the size is among the last four and no larger one is planned. Throws UsageError.
   std::span<const uint8_t> run(const uint8_t* pixels, int64_t height, int64_t width, int64_t row_stride);
 
  private:
