@@ -3,16 +3,12 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/splitmix.hpp"
+
 namespace pixelwise {
 namespace {
 
-constexpr uint64_t golden = 0x9e3779b97f4a7c15;
-
-uint64_t mix(uint64_t z) {
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
+using splitmix::mix;
 
 uint64_t hash(std::string_view text) {  // FNV-1a, 64 bits
   uint64_t h = 0xcbf29ce484222325;
@@ -23,9 +19,9 @@ uint64_t hash(std::string_view text) {  // FNV-1a, 64 bits
 }  // namespace
 
 Random::Random(uint64_t seed, std::string_view purpose, uint64_t epoch, uint64_t step, uint64_t sample)
-    : key_(mix(mix(mix(mix(mix(seed + golden) ^ hash(purpose)) + epoch) + step) + sample)) {}
+    : key_(mix(mix(mix(mix(mix(seed + splitmix::golden) ^ hash(purpose)) + epoch) + step) + sample)) {}
 
-uint64_t Random::bits(uint64_t i) const { return mix(key_ + (i + 1) * golden); }
+uint64_t Random::bits(uint64_t i) const { return splitmix::number(key_, i); }
 
 double Random::uniform(uint64_t i) const { return static_cast<double>(bits(i) >> 11) * 0x1p-53; }
 

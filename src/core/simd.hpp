@@ -64,6 +64,21 @@ inline constexpr int lanes = vector_bytes / 4;  ///< floats in a vector
 #endif
 }
 
+/// e^x to two units in the last place, for x <= 88; 0 below -87.3, where results would be denormal; NaN stays NaN.
+/// x = n ln 2 + r, |r| <= ln 2 / 2; e^r by the polynomial of the Cephes library (Moshier 1989); 2^n by its bits.
+[[gnu::always_inline]] inline vfloat exp(vfloat x) {
+  const vfloat least = broadcast(-87.3f), magic = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds
+  const vfloat clamped = x < least ? least : x;
+  const vfloat n = (clamped * 1.44269504088896341f + magic) - magic;
+  const vfloat r = clamped - n * 0.693359375f - n * -2.12194440e-4f;
+  constexpr float coefficients[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f,
+                                    1.6666665459e-1f, 5.0000001201e-1f, 1.0f,             1.0f};
+  vfloat p = zero();
+  for (const float coefficient : coefficients) p = p * r + coefficient;
+  const vint power = (__builtin_convertvector(n, vint) + 127) << 23;
+  return x < least ? zero() : p * reinterpret_cast<vfloat>(power);
+}
+
 /// Sum of the lanes, always in the same order.
 [[gnu::always_inline]] inline float reduce_add(vfloat v) {
   float sum = 0;

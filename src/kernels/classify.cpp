@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/plain.hpp"
+#include "kernels/vector/classify.hpp"
 
 namespace pixelwise {
 namespace {
@@ -59,22 +60,50 @@ void one_hot(const OneHotSpec& s, const Arguments& a) {
   });
 }
 
+// The kernel `vector` for f32: run(entries, job, arguments), with a tile of scores for each thread.
+template <class Run>
+Kernel vector_kernel(const Problem& problem, Run run) {
+  Kernel kernel{"vector"};
+  if (problem.src[0].type != Type::f32) kernel.declined = "it is for f32";
+  const ClassifyEntries& e = classify_entries(problem.isa);
+  const ClassifyJob job{e.lanes * problem.src[0].shape.c};
+  kernel.scratch_bytes = problem.threads * job.tile_floats * 4;
+  kernel.run = [run, job, &e](const Arguments& a) { run(e, job, a); };
+  return kernel;
+}
+
+// Whatever the vector kernel finds wrong, the definition finds again, and says where.
+Kernel vector_one_hot(const OneHotSpec& spec, const Problem& problem, const Kernel& definition) {
+  Kernel kernel{"vector"};
+  if (problem.dst[0].type != Type::f32) kernel.declined = "it is for f32";
+  kernel.run = [spec, run = classify_entries(problem.isa).one_hot, describe = definition.run](const Arguments& a) {
+    if (!run(spec, a)) describe(a);
+  };
+  return kernel;
+}
+
 }  // namespace
 
 Candidates softmax_kernels(const SoftmaxSpec&, const Problem& problem) {
   const bool forward = problem.pass == Pass::forward;
-  return {definition_for<double, float>(problem.src[0].type, [forward]<class T>(const Arguments& a) {
-    forward ? softmax<T>(a) : softmax_backward<T>(a);
-  })};
+  return {
+      vector_kernel(problem, [forward](const ClassifyEntries& e, const ClassifyJob& job,
+                                       const Arguments& a) { forward ? e.softmax(job, a) : e.softmax_backward(a); }),
+      definition_for<double, float>(problem.src[0].type, [forward]<class T>(const Arguments& a) {
+        forward ? softmax<T>(a) : softmax_backward<T>(a);
+      })};
 }
 
 Candidates argmax_kernels(const ArgmaxSpec&, const Problem& problem) {
-  return {definition_for<double, float>(problem.src[0].type, []<class T>(const Arguments& a) { argmax<T>(a); })};
+  return {vector_kernel(problem,
+                        [](const ClassifyEntries& e, const ClassifyJob& job, const Arguments& a) { e.argmax(job, a); }),
+          definition_for<double, float>(problem.src[0].type, []<class T>(const Arguments& a) { argmax<T>(a); })};
 }
 
 Candidates one_hot_kernels(const OneHotSpec& spec, const Problem& problem) {
-  return {
-      definition_for<double, float>(problem.dst[0].type, [spec]<class T>(const Arguments& a) { one_hot<T>(spec, a); })};
+  const Kernel definition =
+      definition_for<double, float>(problem.dst[0].type, [spec]<class T>(const Arguments& a) { one_hot<T>(spec, a); });
+  return {vector_one_hot(spec, problem, definition), definition};
 }
 
 }  // namespace pixelwise

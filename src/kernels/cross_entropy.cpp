@@ -6,6 +6,8 @@
 #include <cmath>
 
 #include "kernels/plain.hpp"
+#include "kernels/vector/classify.hpp"
+#include "pixelwise/core/checked.hpp"
 #include "pixelwise/kernels/classify.hpp"
 
 namespace pixelwise {
@@ -96,13 +98,30 @@ void backward(const SoftmaxCrossEntropySpec& s, const Arguments& a) {
   });
 }
 
+// Whatever the vector kernel finds wrong, the definition finds again, and says where.
+Kernel vector_kernel(const SoftmaxCrossEntropySpec& spec, const Problem& problem, const Kernel& definition) {
+  Kernel kernel{"vector"};
+  if (problem.src[0].type != Type::f32) kernel.declined = "it is for f32";
+  const ClassifyEntries& e = classify_entries(problem.isa);
+  const Shape scores = problem.src[0].shape;
+  ClassifyJob job{2 * e.lanes * scores.c, 0, spec};  // scores and targets
+  job.sums_offset = round_up(problem.threads * job.tile_floats * 4, 64);
+  kernel.scratch_bytes = job.sums_offset + 3 * e.chunks(scores) * 8;
+  const auto run = problem.pass == Pass::forward ? e.cross_entropy : e.cross_entropy_backward;
+  kernel.run = [job, run, describe = definition.run](const Arguments& a) {
+    if (!run(job, a)) describe(a);
+  };
+  return kernel;
+}
+
 }  // namespace
 
 Candidates softmax_cross_entropy_kernels(const SoftmaxCrossEntropySpec& spec, const Problem& problem) {
   const bool is_forward = problem.pass == Pass::forward;
-  return {definition_for<double, float>(problem.src[0].type, [spec, is_forward]<class T>(const Arguments& a) {
-    is_forward ? forward<T>(spec, a) : backward<T>(spec, a);
-  })};
+  const Kernel definition = definition_for<double, float>(
+      problem.src[0].type,
+      [spec, is_forward]<class T>(const Arguments& a) { is_forward ? forward<T>(spec, a) : backward<T>(spec, a); });
+  return {vector_kernel(spec, problem, definition), definition};
 }
 
 }  // namespace pixelwise

@@ -2,6 +2,7 @@
 #include "pixelwise/kernels/elementwise.hpp"
 
 #include "kernels/plain.hpp"
+#include "kernels/vector/elementwise.hpp"
 
 namespace pixelwise {
 namespace {
@@ -110,39 +111,101 @@ void weighted_sum_backward(const WeightedSumSpec& s, const Arguments& a) {
     put(*a.dst[i].view.as<T>(), s.factor[i] * value_of(*a.src[0].view.as<T>()), a.dst[i].mode);
 }
 
+// The kernel `vector` for f32: forward(entries, arguments) or backward(entries, arguments).
+template <class Forward, class Backward>
+Kernel vector_kernel(const Problem& problem, Forward forward, Backward backward) {
+  Kernel kernel{"vector"};
+  if (problem.src[0].type != Type::f32) kernel.declined = "it is for f32";
+  const ElementwiseEntries& e = elementwise_entries(problem.isa);
+  if (problem.pass == Pass::forward) {
+    kernel.run = [forward, &e](const Arguments& a) { forward(e, a); };
+  } else {
+    kernel.run = [backward, &e](const Arguments& a) { backward(e, a); };
+  }
+  return kernel;
+}
+
+// The channels of `view` that operand i of a concatenation has.
+View part_of(const View& view, const auto& operands, size_t i) {
+  int64_t first = 0;
+  for (size_t k = 0; k < i; ++k) first += operands[k].view.shape.c;
+  return channel_slice(view, first, operands[i].view.shape.c);
+}
+
 }  // namespace
 
 Candidates activation_kernels(const ActivationSpec& spec, const Problem& problem) {
   const bool forward = problem.pass == Pass::forward;
-  return {definition_for<double, float, bf16>(problem.src[0].type, [spec, forward]<class T>(const Arguments& a) {
-    forward ? activation<T>(spec, a) : activation_backward<T>(spec, a);
-  })};
+  return {vector_kernel(
+              problem, [spec](const ElementwiseEntries& e, const Arguments& a) { e.activation(spec, a); },
+              [spec](const ElementwiseEntries& e, const Arguments& a) { e.activation_backward(spec, a); }),
+          definition_for<double, float, bf16>(problem.src[0].type, [spec, forward]<class T>(const Arguments& a) {
+            forward ? activation<T>(spec, a) : activation_backward<T>(spec, a);
+          })};
 }
 
 Candidates add_kernels(const AddSpec&, const Problem& problem) {
   const bool forward = problem.pass == Pass::forward;
-  return {definition_for<double, float>(
-      problem.src[0].type, [forward]<class T>(const Arguments& a) { forward ? add<T>(a) : add_backward<T>(a); })};
+  return {vector_kernel(
+              problem, [](const ElementwiseEntries& e, const Arguments& a) { e.add(a); },
+              [](const ElementwiseEntries& e, const Arguments& a) {
+                for (const Destination& diff_x : a.dst) e.copy(a.src[0].view, diff_x);
+              }),
+          definition_for<double, float>(problem.src[0].type, [forward]<class T>(const Arguments& a) {
+            forward ? add<T>(a) : add_backward<T>(a);
+          })};
 }
 
 Candidates concat_kernels(const ConcatSpec&, const Problem& problem) {
   const bool forward = problem.pass == Pass::forward;
-  return {definition_for<double, float, bf16, uint8_t>(
-      problem.src[0].type, [forward]<class T>(const Arguments& a) { forward ? concat<T>(a) : concat_backward<T>(a); })};
+  return {vector_kernel(
+              problem,
+              [](const ElementwiseEntries& e, const Arguments& a) {
+                for (size_t i = 0; i < a.src.size(); ++i)
+                  e.copy(a.src[i].view, {part_of(a.dst[0].view, a.src, i), a.dst[0].mode});
+              },
+              [](const ElementwiseEntries& e, const Arguments& a) {
+                for (size_t i = 0; i < a.dst.size(); ++i) e.copy(part_of(a.src[0].view, a.dst, i), a.dst[i]);
+              }),
+          definition_for<double, float, bf16, uint8_t>(problem.src[0].type, [forward]<class T>(const Arguments& a) {
+            forward ? concat<T>(a) : concat_backward<T>(a);
+          })};
 }
 
 Candidates crop_kernels(const CropSpec& spec, const Problem& problem) {
   const bool forward = problem.pass == Pass::forward;
-  return {definition_for<double, float, bf16, uint8_t>(
-      problem.src[0].type,
-      [spec, forward]<class T>(const Arguments& a) { forward ? crop<T>(spec, a) : crop_backward<T>(spec, a); })};
+  return {
+      vector_kernel(
+          problem,
+          [spec](const ElementwiseEntries& e, const Arguments& a) {
+            e.copy(window(a.src[0].view, spec.top, spec.left, spec.size), a.dst[0]);
+          },
+          [spec](const ElementwiseEntries& e, const Arguments& a) {
+            const Destination& diff_x = a.dst[0];
+            if (diff_x.mode == Mode::write) e.fill(diff_x.view, 0);
+            e.copy(a.src[0].view, {window(diff_x.view, spec.top, spec.left, spec.size), diff_x.mode});
+          }),
+      definition_for<double, float, bf16, uint8_t>(problem.src[0].type, [spec, forward]<class T>(const Arguments& a) {
+        forward ? crop<T>(spec, a) : crop_backward<T>(spec, a);
+      })};
 }
 
 Candidates pad_kernels(const PadSpec& spec, const Problem& problem) {
   const bool forward = problem.pass == Pass::forward;
-  return {definition_for<double, float, bf16, uint8_t>(
-      problem.src[0].type,
-      [spec, forward]<class T>(const Arguments& a) { forward ? pad<T>(spec, a) : pad_backward<T>(spec, a); })};
+  return {
+      vector_kernel(
+          problem,
+          [spec](const ElementwiseEntries& e, const Arguments& a) {
+            e.fill(a.dst[0].view, static_cast<float>(spec.value));
+            e.copy(a.src[0].view,
+                   {window(a.dst[0].view, spec.top, spec.left, a.src[0].view.shape.size()), Mode::write});
+          },
+          [spec](const ElementwiseEntries& e, const Arguments& a) {
+            e.copy(window(a.src[0].view, spec.top, spec.left, a.dst[0].view.shape.size()), a.dst[0]);
+          }),
+      definition_for<double, float, bf16, uint8_t>(problem.src[0].type, [spec, forward]<class T>(const Arguments& a) {
+        forward ? pad<T>(spec, a) : pad_backward<T>(spec, a);
+      })};
 }
 
 // Both passes copy src to dst, from the one type to the other.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kernels/plain.hpp"
+#include "kernels/vector/pooling.hpp"
 #include "pixelwise/core/checked.hpp"
 
 namespace pixelwise {
@@ -123,6 +124,17 @@ void avg_pool_backward(const AvgPool2dSpec& s, const Arguments& a) {
                   });
 }
 
+// The kernel `vector` for f32: one of the entries, with the windows of the specification.
+Kernel vector_kernel(const Windows& windows, const Problem& problem,
+                     void (*PoolingEntries::*forward)(const Windows&, const Arguments&),
+                     void (*PoolingEntries::*backward)(const Windows&, const Arguments&)) {
+  Kernel kernel{"vector"};
+  if (problem.src[0].type != Type::f32) kernel.declined = "it is for f32";
+  const auto run = pooling_entries(problem.isa).*(problem.pass == Pass::forward ? forward : backward);
+  kernel.run = [windows, run](const Arguments& a) { run(windows, a); };
+  return kernel;
+}
+
 }  // namespace
 
 Size pool_size(Size kernel, Size stride, Size pad, bool ceil, Size src) {
@@ -138,23 +150,29 @@ Size pool_size(Size kernel, Size stride, Size pad, bool ceil, Size src) {
 
 Candidates max_pool2d_kernels(const MaxPool2dSpec& spec, const Problem& problem) {
   const bool forward = problem.pass == Pass::forward;
-  return {definition_for<double, float, bf16>(problem.src[0].type, [spec, forward]<class T>(const Arguments& a) {
-    forward ? max_pool<T>(spec, a) : max_pool_backward<T>(spec, a);
-  })};
+  return {vector_kernel({spec.kernel, spec.stride, spec.pad}, problem, &PoolingEntries::max_pool,
+                        &PoolingEntries::max_pool_backward),
+          definition_for<double, float, bf16>(problem.src[0].type, [spec, forward]<class T>(const Arguments& a) {
+            forward ? max_pool<T>(spec, a) : max_pool_backward<T>(spec, a);
+          })};
 }
 
 Candidates max_unpool2d_kernels(const MaxUnpool2dSpec& spec, const Problem& problem) {
   const bool forward = problem.pass == Pass::forward;
-  return {definition_for<double, float>(problem.src[0].type, [spec, forward]<class T>(const Arguments& a) {
-    forward ? max_unpool<T>(spec, a) : max_unpool_backward<T>(spec, a);
-  })};
+  return {vector_kernel({spec.kernel, spec.stride, spec.pad}, problem, &PoolingEntries::max_unpool,
+                        &PoolingEntries::max_unpool_backward),
+          definition_for<double, float>(problem.src[0].type, [spec, forward]<class T>(const Arguments& a) {
+            forward ? max_unpool<T>(spec, a) : max_unpool_backward<T>(spec, a);
+          })};
 }
 
 Candidates avg_pool2d_kernels(const AvgPool2dSpec& spec, const Problem& problem) {
   const bool forward = problem.pass == Pass::forward;
-  return {definition_for<double, float>(problem.src[0].type, [spec, forward]<class T>(const Arguments& a) {
-    forward ? avg_pool<T>(spec, a) : avg_pool_backward<T>(spec, a);
-  })};
+  return {vector_kernel({spec.kernel, spec.stride, spec.pad, spec.count_include_pad}, problem,
+                        &PoolingEntries::avg_pool, &PoolingEntries::avg_pool_backward),
+          definition_for<double, float>(problem.src[0].type, [spec, forward]<class T>(const Arguments& a) {
+            forward ? avg_pool<T>(spec, a) : avg_pool_backward<T>(spec, a);
+          })};
 }
 
 // Average pooling with one window: the whole map.

@@ -5,15 +5,10 @@
 #include <cmath>
 
 #include "kernels/plain.hpp"
+#include "kernels/vector/resize.hpp"
 
 namespace pixelwise {
 namespace {
-
-// dst pixel i along one axis is (1 - share) * src[low] + share * src[high].
-struct Blend {
-  int64_t low, high;
-  double share;
-};
 
 Blend blend_of(const ResizeSpec& s, int64_t i, int64_t from, int64_t to) {
   if (s.interpolation == Interpolation::nearest) {  // floor(i * from / to), in whole numbers
@@ -79,15 +74,46 @@ void resize_backward(const ResizeSpec& s, const Arguments& a) {
   });
 }
 
+std::vector<Blend> blends_of(const ResizeSpec& spec, int64_t from, int64_t to) {
+  std::vector<Blend> blends;
+  for (int64_t i = 0; i < to; ++i) blends.push_back(blend_of(spec, i, from, to));
+  return blends;
+}
+
+Kernel vector_kernel(const ResizeSpec& spec, const Problem& problem) {
+  Kernel kernel{"vector"};
+  if (problem.src[0].type != Type::f32) {
+    kernel.declined = "it is for f32";
+    return kernel;
+  }
+  const bool forward = problem.pass == Pass::forward;
+  const Shape src = (forward ? problem.src : problem.dst)[0].shape,
+              dst = (forward ? problem.dst : problem.src)[0].shape;
+  const std::vector<Blend> rows = blends_of(spec, src.h, dst.h), columns = blends_of(spec, src.w, dst.w);
+  std::vector<Readers> row_readers(static_cast<size_t>(src.h), Readers{dst.h, 0});
+  for (int64_t i = 0; i < dst.h; ++i) {
+    for (const int64_t at : {rows[static_cast<size_t>(i)].low, rows[static_cast<size_t>(i)].high}) {
+      Readers& readers = row_readers[static_cast<size_t>(at)];
+      readers = {std::min(readers.first, i), std::max(readers.last, i + 1)};
+    }
+  }
+  const auto run = resize_entries(problem.isa).*(forward ? &ResizeEntries::forward : &ResizeEntries::backward);
+  kernel.run = [rows, columns, row_readers, run](const Arguments& a) {
+    run({rows.data(), columns.data(), row_readers.data()}, a);
+  };
+  return kernel;
+}
+
 }  // namespace
 
 Candidates resize_kernels(const ResizeSpec& spec, const Problem& problem) {
   if (problem.src[0].type == Type::u8 && spec.interpolation == Interpolation::nearest && problem.pass == Pass::forward)
     return {definition_for<uint8_t>(Type::u8, [spec]<class T>(const Arguments& a) { resize<T>(spec, a); })};
   const bool forward = problem.pass == Pass::forward;
-  return {definition_for<double, float>(problem.src[0].type, [spec, forward]<class T>(const Arguments& a) {
-    forward ? resize<T>(spec, a) : resize_backward<T>(spec, a);
-  })};
+  return {vector_kernel(spec, problem),
+          definition_for<double, float>(problem.src[0].type, [spec, forward]<class T>(const Arguments& a) {
+            forward ? resize<T>(spec, a) : resize_backward<T>(spec, a);
+          })};
 }
 
 }  // namespace pixelwise

@@ -4,30 +4,10 @@
 
 #include <cmath>
 
-#include "core/simd.hpp"
-#include "pixelwise/core/parallel.hpp"
+#include "kernels/vector/maps.hpp"
 
 namespace pixelwise::PIXELWISE_ISA {
 namespace {
-
-[[gnu::always_inline]] inline vfloat load_some(const float* p, int64_t n) {
-  return n >= lanes ? load(p) : load_tail(p, n);
-}
-[[gnu::always_inline]] inline void store_some(float* p, vfloat v, int64_t n) {
-  if (n >= lanes) return store(p, v);
-  store_tail(p, v, n);
-}
-
-[[gnu::always_inline]] inline vfloat activate(vfloat v, Activation act) {
-  if (act != Activation::none) v = v < zero() ? zero() : v;  // NaN stays NaN
-  if (act == Activation::relu6) v = v > broadcast(6) ? broadcast(6) : v;
-  return v;
-}
-[[gnu::always_inline]] inline vfloat gated(vfloat g, vfloat y, Activation act) {
-  if (act == Activation::none) return g;
-  g = y > zero() ? g : zero();
-  return act == Activation::relu6 ? (y < broadcast(6) ? g : zero()) : g;
-}
 
 struct Strip {
   int64_t n, first, last;
