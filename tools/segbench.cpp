@@ -2,9 +2,11 @@
 #include <CLI/CLI.hpp>
 
 #include "pixelwise/app/commands.hpp"
+#include "pixelwise/core/parallel.hpp"
 #include "pixelwise/core/version.hpp"
 
 int main(int argc, char** argv) {
+  pixelwise::restart_with_patient_threads(argv);
   CLI::App app("Times a training step or an inference, against the measured peak of this machine.");
   pixelwise::BenchArguments a;
   std::string op;

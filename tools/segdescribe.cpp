@@ -2,9 +2,11 @@
 #include <CLI/CLI.hpp>
 
 #include "pixelwise/app/commands.hpp"
+#include "pixelwise/core/parallel.hpp"
 #include "pixelwise/core/version.hpp"
 
 int main(int argc, char** argv) {
+  pixelwise::restart_with_patient_threads(argv);
   CLI::App app("Prints the nodes of a model: shape, parameters, GFLOP, receptive field, stride, bytes.");
   pixelwise::DescribeArguments a;
   a.mode = "infer";

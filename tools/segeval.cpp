@@ -2,9 +2,11 @@
 #include <CLI/CLI.hpp>
 
 #include "pixelwise/app/commands.hpp"
+#include "pixelwise/core/parallel.hpp"
 #include "pixelwise/core/version.hpp"
 
 int main(int argc, char** argv) {
+  pixelwise::restart_with_patient_threads(argv);
   CLI::App app("Evaluates a trained model: IoU and accuracy of every class, on standard output.");
   pixelwise::EvalArguments a;
   app.add_option("--run", a.run, "folder of a run: its best weights and its data");

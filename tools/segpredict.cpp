@@ -2,9 +2,11 @@
 #include <CLI/CLI.hpp>
 
 #include "pixelwise/app/commands.hpp"
+#include "pixelwise/core/parallel.hpp"
 #include "pixelwise/core/version.hpp"
 
 int main(int argc, char** argv) {
+  pixelwise::restart_with_patient_threads(argv);
   CLI::App app("Segments photos: NAME.png (class ids, palette) and NAME_overlay.png for every photo NAME.");
   pixelwise::PredictArguments a;
   app.add_option("inputs", a.inputs, "photos, folders, or lists (text files with a photo on each line)");

@@ -2,9 +2,11 @@
 #include <CLI/CLI.hpp>
 
 #include "pixelwise/app/commands.hpp"
+#include "pixelwise/core/parallel.hpp"
 #include "pixelwise/core/version.hpp"
 
 int main(int argc, char** argv) {
+  pixelwise::restart_with_patient_threads(argv);
   CLI::App app(
       "Trains a network for semantic segmentation. A run folder receives the resolved config, metrics,\n"
       "checkpoints, previews and weights; Ctrl-C saves and stops, --resume goes on.");

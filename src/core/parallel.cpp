@@ -1,6 +1,7 @@
 #include "pixelwise/core/parallel.hpp"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -87,6 +88,21 @@ void parallel_for(int64_t chunks, ChunkFunction fn) {
   for (std::thread& other : others) other.join();
 #endif
   team.rethrow();
+}
+
+void restart_with_patient_threads([[maybe_unused]] char** argv) {
+#ifdef PIXELWISE_OPENMP
+  for (const char* name : {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}) {
+    if (std::getenv(name)) return;
+  }
+  char path[4096];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (length < 0) return;
+  path[length] = '\0';
+  setenv("GOMP_SPINCOUNT", "1000", 1);
+  setenv("KMP_BLOCKTIME", "0", 1);
+  execv(path, argv);  // returns only where it fails: then the program goes on as it is
+#endif
 }
 
 struct Worker::Impl {
