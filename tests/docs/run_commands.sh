@@ -18,6 +18,7 @@ for tool in "$root"/build/release/bin/seg*; do
   printf '#!/usr/bin/env bash\n%s\nexec "%s" "$@"\n' "$short" "$tool" >"$tree/build/release/bin/$name"
   chmod +x "$tree/build/release/bin/$name"
 done
+cp "$root/build/release/cmake_install.cmake" "$tree/build/release"  # for cmake --install
 if [[ ${PIXELWISE_TEST_DATA:-} ]]; then
   for set in VOCdevkit CamVid; do ln -s "$PIXELWISE_TEST_DATA/$set" "$tree/data/$set"; done
   cp "$(find "$PIXELWISE_TEST_DATA/VOCdevkit/" -name '*.jpg' | sort | head -1)" "$tree/photo.jpg"

@@ -27,3 +27,12 @@ cmp mask.png predicted/step-2.png || fail "segment_photo and segpredict differ"
 [[ $(wc -l <counts) == 7 ]] && grep -qE '^background +[0-9]+ pixels$' counts || { cat counts; fail "no line for each class"; }
 build/segment_photo run/config.json "$photo" mask.png 2>error && fail "a file without weights was taken"
 grep -q 'segment_photo: .*config.json' error || { cat error; fail "the error does not name the file"; }
+
+# The lesson quotes what its program prints.
+build/dense_prediction >printed || fail dense_prediction
+while IFS= read -r -d '' paragraph; do
+  [[ $(<"$source/docs/1-dense-prediction.md") == *"$paragraph"* ]] || fail "the lesson does not quote: $paragraph"
+done < <(awk 'BEGIN { RS = ""; ORS = "\0" } 1' printed)
+quietly build/dense_prediction run/weights.safetensors pictures
+grep -q '^pixels that count: 8214, right: ' log || fail "no loss of the scene"
+[[ -s pictures/truth.png && -s pictures/scores.png ]] || fail "no pictures"
