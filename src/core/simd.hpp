@@ -71,8 +71,14 @@ inline constexpr int lanes = vector_bytes / 4;  ///< floats in a vector
   const vfloat clamped = x < least ? least : x;
   const vfloat n = (clamped * 1.44269504088896341f + magic) - magic;
   const vfloat r = clamped - n * 0.693359375f - n * -2.12194440e-4f;
-  constexpr float coefficients[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f,
-                                    1.6666665459e-1f, 5.0000001201e-1f, 1.0f,             1.0f};
+  constexpr float coefficients[] = {1.9875691500e-4f,
+                                    1.3981999507e-3f,
+                                    8.3334519073e-3f,
+                                    4.1665795894e-2f,
+                                    1.6666665459e-1f,
+                                    5.0000001201e-1f,
+                                    1.0f,
+                                    1.0f};
   vfloat p = zero();
   for (const float coefficient : coefficients) p = p * r + coefficient;
   const vint power = (__builtin_convertvector(n, vint) + 127) << 23;

@@ -34,7 +34,8 @@ void parallel_for(int64_t chunks, ChunkFunction fn);
 /// To be called first in a program's main. OpenMP's threads wait busily, for milliseconds, by default; where two such
 /// programs share a machine, they take the processors from those they wait for, and both stand still. GCC's and Clang's
 /// OpenMP read how long to wait (GOMP_SPINCOUNT, KMP_BLOCKTIME) before main only: where the user has not set it, this
-/// sets it to microseconds and starts the program once more. Programs that call Pixelwise may set the variables instead.
+/// sets it to microseconds and starts the program once more. Programs that call Pixelwise may set the variables
+/// instead.
 void restart_with_patient_threads(char** argv);
 
 /// A thread for work that is not a kernel (loading images). Joins on destruction; fn must return when told to by

@@ -244,6 +244,6 @@ int64_t chunks(const Shape& shape) { return Rows(shape).chunks(); }
 }  // namespace
 
 const ClassifyEntries classify{softmax,       softmax_backward,       argmax, one_hot,
-                                      cross_entropy, cross_entropy_backward, chunks, lanes};
+                               cross_entropy, cross_entropy_backward, chunks, lanes};
 
 }  // namespace pixelwise::PIXELWISE_ISA

@@ -205,7 +205,6 @@ void avg_pool_backward(const Windows& windows, const Arguments& a) {
 
 }  // namespace
 
-const PoolingEntries pooling{max_pool, max_pool_backward, max_unpool, max_unpool_backward,
-                                    avg_pool, avg_pool_backward};
+const PoolingEntries pooling{max_pool, max_pool_backward, max_unpool, max_unpool_backward, avg_pool, avg_pool_backward};
 
 }  // namespace pixelwise::PIXELWISE_ISA
