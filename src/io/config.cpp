@@ -21,7 +21,8 @@ namespace {
 
 std::string range_text(const Bounds& b, bool whole) {
   std::string text = whole ? "a whole number" : "a number";
-  const bool low = b.low > -1e300, high = b.high < 1e300;
+  constexpr double no_limit = 9e15;  // the largest count
+  const bool low = b.low > -1e300, high = b.high < (whole ? no_limit : 1e300);
   if (low && high) return text + format(" from {} to {}", b.low, b.high);
   if (low) return text + format(" of at least {}", b.low);
   if (high) return text + format(" of at most {}", b.high);
@@ -202,17 +203,52 @@ struct Typed {
   }
 };
 
+// What may be given, in words.
+struct InWords {
+  const Field& f;
+  std::string operator()(const bool*) const { return "true or false"; }
+  std::string operator()(const int64_t*) const { return range_text(f.bounds, true); }
+  std::string operator()(const double*) const { return range_text(f.bounds, false); }
+  std::string operator()(const std::string*) const {
+    return f.choices.empty() ? "text" : format("{}", fmt::join(f.choices, ", "));
+  }
+  template <class T>
+  std::string operator()(const std::optional<T>*) const {
+    return (*this)(static_cast<const T*>(nullptr)) + ", or null";
+  }
+  template <class T>
+  std::string operator()(const std::vector<T>*) const {
+    return "a list, each " + (*this)(static_cast<const T*>(nullptr));
+  }
+  std::string operator()(const Size*) const { return "[height, width], each " + range_text(f.bounds, true); }
+  template <class T>
+  std::string operator()(const NameOr<T>*) const {
+    return format("{}, a list, or null", f.choices.empty() ? "a name" : fmt::format("{}", fmt::join(f.choices, ", ")));
+  }
+  std::string operator()(const Fields&) const { return {}; }
+};
+
 void markdown_rows(const Fields& fields, const std::string& prefix, std::string& text) {
   for (const Field& field : fields) {
     if (const auto* group = std::get_if<Fields>(&field.target)) {
       markdown_rows(*group, prefix + field.key + ".", text);
       continue;
     }
-    std::string range = field.choices.empty() ? "" : format("{}", fmt::join(field.choices, ", "));
-    if (field.bounds.low > -1e300 || field.bounds.high < 1e300)
-      range = range_text(field.bounds, std::holds_alternative<int64_t*>(field.target));
-    text += format("| `{}{}` | `{}` | {} | {} |\n", prefix, field.key, value_of(field).dump(), range, field.doc);
+    text += format("| `{}{}` | `{}` | {} | {} |\n", prefix, field.key, value_of(field).dump(),
+                   std::visit(InWords{field}, field.target), field.doc);
   }
+}
+
+// a.b and c are the object {"a": {"b": c}}.
+ordered_json nested(const std::string& path, ordered_json value) {
+  size_t end = path.size();
+  while (end != std::string::npos) {
+    const size_t dot = end == 0 ? std::string::npos : path.rfind('.', end - 1);
+    const size_t begin = dot == std::string::npos ? 0 : dot + 1;
+    value = ordered_json{{path.substr(begin, end - begin), value}};
+    end = dot;
+  }
+  return value;
 }
 
 }  // namespace
@@ -236,18 +272,14 @@ void apply_setting(const std::string& setting, Fields& fields) {
   } catch (const std::runtime_error&) {
     value = text;
   }
-  // a.b=c is the object {"a": {"b": c}}
-  size_t end = path.size();
-  while (end != std::string::npos) {
-    const size_t dot = end == 0 ? std::string::npos : path.rfind('.', end - 1);
-    const size_t begin = dot == std::string::npos ? 0 : dot + 1;
-    value = ordered_json{{path.substr(begin, end - begin), value}};
-    end = dot;
-  }
   try {
-    parse_fields(value, "", fields);
+    parse_fields(nested(path, value), "", fields);
   } catch (const UsageError& error) {
-    throw UsageError(format("--set {}: {}", setting, error.what()));
+    try {
+      parse_fields(nested(path, text), "", fields);  // digits may be meant as text: data.train=100
+    } catch (const UsageError&) {
+      throw UsageError(format("--set {}: {}", setting, error.what()));
+    }
   }
 }
 

@@ -182,6 +182,8 @@ TEST(Config, SettingsAreJsonOrElseStrings) {
   EXPECT_EQ(e.name, "adam");
   EXPECT_EQ(e.file, "runs/a=b.safetensors");
   EXPECT_EQ(e.crop, (Size{65, 97}));
+  apply_setting("file=16", fields);  // a number only where one is wanted
+  EXPECT_EQ(e.file, "16");
   apply_setting("file=null", fields);
   EXPECT_FALSE(e.file);
 }
@@ -218,6 +220,10 @@ TEST(Config, SchemaAndDocumentationComeFromTheSameTable) {
             std::string::npos)
       << table;
   EXPECT_NE(table.find("| `name` | `\"sgd\"` | sgd, adam | the rule |"), std::string::npos);
+  EXPECT_NE(table.find("| a whole number from 1 to 1000000000, or null | stop early |"), std::string::npos) << table;
+  EXPECT_NE(table.find("| a list, each a number from 0.1 to 10 | zoom |"), std::string::npos) << table;
+  EXPECT_NE(table.find("| [height, width], each a whole number from 1 to 65536 |"), std::string::npos) << table;
+  EXPECT_NE(table.find("| median, a list, or null | one a class |"), std::string::npos) << table;
 }
 
 }  // namespace
