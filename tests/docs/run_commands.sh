@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # run_commands.sh DOCUMENT...: runs every command of the ```sh blocks of the documents, in order, in a scratch copy of
-# the tree, and fails at the first that fails. Trainings are cut to two steps (quickstart.sh runs whole); downloads
-# come from a stand-in; blocks marked ```sh data need PIXELWISE_TEST_DATA and are skipped without it; test.sh, which
-# calls this, is not called again. Needs build/release.
+# the tree, and fails at the first that fails. Trainings are cut to two steps on eight samples (quickstart.sh runs
+# whole), and start without the weights of ImageNet. Blocks marked ```sh data need PIXELWISE_TEST_DATA (a folder with
+# VOCdevkit and CamVid) and are skipped without it. Downloads have a test of their own; test.sh, which calls this, is
+# not called again. Needs build/release.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 scratch=$(mktemp -d)
@@ -14,7 +15,8 @@ mkdir -p "$tree/build/release/bin"
 for tool in "$root"/build/release/bin/seg*; do
   name=$(basename "$tool")
   short=""
-  [[ $name == segtrain ]] && short='[[ " $* " == *" --config "* && $SHORT ]] && set -- "$@" --set train.max_steps=2'
+  [[ $name == segtrain ]] &&
+    short='[[ " $* " == *" --config "* && $SHORT ]] && set -- "$@" --set train.max_steps=2 --set data.first=8'
   printf '#!/usr/bin/env bash\n%s\nexec "%s" "$@"\n' "$short" "$tool" >"$tree/build/release/bin/$name"
   chmod +x "$tree/build/release/bin/$name"
 done
@@ -37,6 +39,7 @@ for document in "$@"; do
       git\ clone*|cd\ *|tools/test.sh*|.ci/run*|docker*|data/get_voc.sh*) skipped=$((skipped + 1)); continue ;;
     esac
     if [[ $kind == data && -z ${PIXELWISE_TEST_DATA:-} ]]; then skipped=$((skipped + 1)); continue; fi
+    command=${command/ --weights vgg16.safetensors/}
     short=1
     if [[ $command == tools/quickstart.sh* ]]; then command="tools/quickstart.sh --no-install" short=""; fi
     echo "== $document: $command"
