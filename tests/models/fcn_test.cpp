@@ -1,0 +1,80 @@
+// The numbers that the FCN paper (Long, Shelhamer, Darrell 2015) and its authors' models give; here they are derived.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "pixelwise/models/registry.hpp"
+
+namespace pixelwise {
+namespace {
+
+struct Built {
+  Graph graph;
+  ValueId scores = no_value;
+
+  Built(const std::string& name, const ModelOptions& options, const Shape& image) {
+    Builder builder(graph, Phase::inference);
+    const ValueId x = builder.input("image", Type::f32, image);
+    scores = build_model(builder, {name, 21, image.c, options}, x).scores;
+  }
+  // Offset of every crop, by node.
+  std::map<std::string, int64_t> crops() const {
+    std::map<std::string, int64_t> result;
+    for (const Node& node : graph.nodes) {
+      const auto* crop = std::get_if<CropSpec>(&node.spec);
+      if (!crop) continue;
+      EXPECT_EQ(crop->top, crop->left) << node.name;
+      result[node.name] = crop->top;
+    }
+    return result;
+  }
+};
+
+TEST(Fcn, CropOffsetsOfTheAuthorsModels) {
+  using Crops = std::map<std::string, int64_t>;
+  ModelOptions options;
+  options.padding = "published";
+  for (const Shape& image : {Shape{1, 64, 96, 3}, {1, 75, 101, 3}}) {
+    EXPECT_EQ(Built("fcn32s_vgg16", options, image).crops(), (Crops{{"scores.crop", 19}}));
+    EXPECT_EQ(Built("fcn16s_vgg16", options, image).crops(),
+              (Crops{{"classifier.score_pool4.crop", 5}, {"scores.crop", 27}}));
+    EXPECT_EQ(Built("fcn8s_vgg16", options, image).crops(),
+              (Crops{{"classifier.score_pool4.crop", 5}, {"classifier.score_pool3.crop", 9}, {"scores.crop", 31}}));
+  }
+}
+
+// "FCN-VGG16: parameters 134M, rf size 404, max stride 32"
+TEST(Fcn, Table1) {
+  ModelOptions options;
+  options.padding = "published";
+  options.upsampling = "fixed";
+  const Built fcn("fcn32s_vgg16", options, {1, 64, 64, 3});
+  int64_t parameters = 0;
+  for (const Value& value : fcn.graph.values) {
+    if (value.storage == Storage::parameter && !value.frozen) parameters += value.shape.count();
+  }
+  EXPECT_EQ(parameters, 134346581);  // VGG16 without its last layer, and 21 x (4096 + 1)
+  const Geometry geometry = fcn.graph.at(fcn.graph.find("classifier.score_fr")).geometry.h;
+  EXPECT_EQ(geometry.field, 404);
+  EXPECT_EQ(geometry.stride, 32);
+}
+
+TEST(Fcn, ScoresEveryPixelOfAnySize) {
+  for (const char* name : {"fcn32s_vgg16", "fcn16s_vgg16_bn", "fcn8s_vgg16"}) {
+    for (const char* padding : {"same", "published"}) {
+      for (const Shape& image : {Shape{2, 33, 47, 3}, {1, 97, 65, 1}, {1, 1, 1, 3}}) {
+        ModelOptions options;
+        options.padding = padding;
+        options.width = 0.125;
+        const Built fcn(name, options, image);
+        EXPECT_EQ(fcn.graph.at(fcn.scores).shape, (Shape{image.n, image.h, image.w, 21})) << name << padding;
+        const Geometry2d pixels = fcn.graph.at(fcn.scores).geometry;
+        EXPECT_EQ(pixels.h.stride, 1);
+        EXPECT_EQ(pixels.w.offset, 0);  // a score lies on its pixel
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pixelwise
