@@ -56,6 +56,10 @@ Fields data_fields(Config::Data& d) {
       {"train", &d.train, "voc: name of a list; list: a file of `image mask` pairs; shapes: number of scenes"},
       {"val", &d.val, "the same for validation"},
       {"first", &d.first, "take only so many samples of each split; null: all", positive},
+      {"centre_crop",
+       &d.centre_crop,
+       "take only the middle of every photo, [height, width]; null: all of it",
+       {1, 16384}},
       {"ignore_label", &d.ignore_label, "id of void pixels in the masks", {0, 255}},
       {"class_names", &d.class_names, "`voc`, `camvid`, `shapes`, or a list of names"},
       {"workers", &d.workers, "threads that load; 0: none", {0, 64}},
@@ -137,27 +141,13 @@ Fields train_fields(Config::Train& t) {
 Fields eval_fields(Config::Eval& e) {
   return {
       {"protocol", &e.protocol, "every photo at its own size, or padded to `pad_to`", {}, {"native", "padded"}},
-      {"pad_to", &e.pad_to, "size to pad photos to, [height, width]; the padding is not counted", {0, 16384}},
+      {"pad_to", &e.pad_to, "size to pad photos to, [height, width]; the padding is not counted", {1, 16384}},
   };
 }
 
 void require(bool good, const std::string& key, const std::string& given, const std::string& wanted) {
   if (!good) throw UsageError(format("key '{}': given {}, wanted {}", key, given, wanted));
 }
-
-// The first samples of a data set.
-class FirstSamples : public Dataset {
- public:
-  FirstSamples(std::unique_ptr<Dataset> all, int64_t count) : all_(std::move(all)), count_(count) {}
-  int64_t size() const override { return std::min(count_, all_->size()); }
-  std::string id(int64_t index) const override { return all_->id(index); }
-  Sample read(int64_t index) const override { return all_->read(index); }
-  std::string photo_path(int64_t index) const override { return all_->photo_path(index); }
-
- private:
-  std::unique_ptr<Dataset> all_;
-  int64_t count_;
-};
 
 }  // namespace
 
@@ -190,8 +180,8 @@ void check_config(const Config& config) {
   const std::vector<double>& weights = config.loss.class_weights.values;
   require(weights.empty() || weights.size() == classes, "loss.class_weights", format("{} numbers", weights.size()),
           format("{}, one for each of model.classes", classes));
-  require(config.eval.protocol == "native" || config.eval.pad_to.h * config.eval.pad_to.w > 0, "eval.pad_to",
-          to_string(config.eval.pad_to), "a size, for the protocol 'padded'");
+  require(config.eval.protocol == "native" || config.eval.pad_to, "eval.pad_to", "null",
+          "[height, width], for the protocol 'padded'");
   const size_t names = class_names(config).size();
   require(names == classes, "data.class_names", format("{} names", names),
           format("{}, one for each of model.classes", classes));
@@ -269,7 +259,8 @@ std::unique_ptr<Dataset> open_dataset(const Config& config, const std::string& s
   options.shapes_size = d.size;
   auto dataset =
       open_dataset(options, split, config.model.classes, config.model.in_channels, static_cast<uint64_t>(config.seed));
-  if (d.first) dataset = std::make_unique<FirstSamples>(std::move(dataset), *d.first);
+  if (d.first) dataset = first_samples(std::move(dataset), *d.first);
+  if (d.centre_crop) dataset = centre_crops(std::move(dataset), *d.centre_crop);
   return dataset;
 }
 

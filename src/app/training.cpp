@@ -79,10 +79,10 @@ void Training::load_initial_weights() {
 }
 
 void Training::set_class_weights() {
-  const std::vector<double> weights = class_weights(config_, *train_set_);
+  class_weights_ = class_weights(config_, *train_set_);
   for (Parameter* parameter : parameters_.all()) {
-    if (weights.empty() || !parameter->name.ends_with("loss.class_weights")) continue;
-    std::copy(weights.begin(), weights.end(), parameter->view().as<float>());
+    if (class_weights_.empty() || !parameter->name.ends_with("loss.class_weights")) continue;
+    std::copy(class_weights_.begin(), class_weights_.end(), parameter->view().as<float>());
     ++parameter->version;
   }
 }
@@ -117,7 +117,7 @@ void Training::make_trainer() {
   options.classes = config_.model.classes;
   options.ignore_label = config_.data.ignore_label;
   options.normalize = config_.model.normalize;
-  options.loss = {normalization_of(config_), class_weights(config_, *train_set_), config_.loss.label_smoothing};
+  options.loss = {normalization_of(config_), class_weights_, config_.loss.label_smoothing};
   trainer_ = std::make_unique<Trainer>(executor_, parameters_, *loader_, optimizer_, options, state_.step);
 }
 

@@ -35,6 +35,7 @@ class Training {
 
   Config config_;
   std::vector<std::string> class_names_;
+  std::vector<double> class_weights_;  // empty: all 1
   std::unique_ptr<Dataset> train_set_, val_set_;
   RunFolder folder_;
   Parameters parameters_;

@@ -17,9 +17,10 @@ struct Between {
   float weight = 0;  // of the second
 };
 
-std::vector<Between> positions(int64_t from, int64_t to) {
+// Pixels [begin, begin + count) of an axis that is resized from one extent to another.
+std::vector<Between> positions(int64_t from, int64_t to, int64_t begin, int64_t count) {
   std::vector<Between> list;
-  for (int64_t i = 0; i < to; ++i) {
+  for (int64_t i = begin; i < begin + count; ++i) {
     const double at =
         std::clamp((static_cast<double>(i) + 0.5) * static_cast<double>(from) / static_cast<double>(to) - 0.5, 0.0,
                    static_cast<double>(from - 1));
@@ -27,12 +28,6 @@ std::vector<Between> positions(int64_t from, int64_t to) {
     list.push_back({first, std::min(first + 1, from - 1), static_cast<float>(at - static_cast<double>(first))});
   }
   return list;
-}
-
-Image cut(const Image& image, int64_t top, int64_t left, Size size) {
-  Image result(size.h, size.w, image.channels);
-  for (int64_t y = 0; y < size.h; ++y) std::copy_n(image.at(top + y, left), size.w * image.channels, result.at(y, 0));
-  return result;
 }
 
 void mirror(Image& image) {
@@ -84,6 +79,46 @@ int64_t place(double uniform, int64_t extent, int64_t window) {
   return static_cast<int64_t>(uniform * static_cast<double>(extent - window + 1));
 }
 
+// The window of a resized image; nothing outside the window is computed.
+struct Window {
+  int64_t top, left;
+  Size size;
+};
+
+Image resize_photo(const Image& photo, Size size, const Window& window) {
+  if (photo.size() == size) return cut(photo, window.top, window.left, window.size);
+  const std::vector<Between> rows = positions(photo.height, size.h, window.top, window.size.h),
+                             columns = positions(photo.width, size.w, window.left, window.size.w);
+  Image result(window.size.h, window.size.w, photo.channels);
+  uint8_t* to = result.pixels.data();
+  for (const Between& row : rows) {
+    for (const Between& column : columns) {
+      const uint8_t *a = photo.at(row.first, column.first), *b = photo.at(row.first, column.second);
+      const uint8_t *c = photo.at(row.second, column.first), *d = photo.at(row.second, column.second);
+      for (int64_t k = 0; k < photo.channels; ++k) {
+        const float above = static_cast<float>(a[k]) + column.weight * static_cast<float>(b[k] - a[k]);
+        const float below = static_cast<float>(c[k]) + column.weight * static_cast<float>(d[k] - c[k]);
+        *to++ = static_cast<uint8_t>(above + row.weight * (below - above) + 0.5F);
+      }
+    }
+  }
+  return result;
+}
+
+Image resize_mask(const Image& mask, Size size, const Window& window) {
+  if (mask.size() == size) return cut(mask, window.top, window.left, window.size);
+  const auto nearest = [](int64_t i, int64_t from, int64_t to) {  // floor((i + 1/2) from / to)
+    return (2 * i + 1) * from / (2 * to);
+  };
+  Image result(window.size.h, window.size.w, 1);
+  for (int64_t y = 0; y < window.size.h; ++y) {
+    const int64_t row = nearest(window.top + y, mask.height, size.h);
+    for (int64_t x = 0; x < window.size.w; ++x)
+      *result.at(y, x) = *mask.at(row, nearest(window.left + x, mask.width, size.w));
+  }
+  return result;
+}
+
 template <class T>
 void normalise(const Image& photo, const Normalize& normalize, const View& input, int64_t n) {
   const int64_t channels = photo.channels;
@@ -108,36 +143,9 @@ void normalise(const Image& photo, const Normalize& normalize, const View& input
 
 }  // namespace
 
-Image resize_photo(const Image& photo, Size size) {
-  if (photo.size() == size) return photo;
-  const std::vector<Between> rows = positions(photo.height, size.h), columns = positions(photo.width, size.w);
-  Image result(size.h, size.w, photo.channels);
-  for (int64_t y = 0; y < size.h; ++y) {
-    const Between& row = rows[static_cast<size_t>(y)];
-    for (int64_t x = 0; x < size.w; ++x) {
-      const Between& column = columns[static_cast<size_t>(x)];
-      const uint8_t *a = photo.at(row.first, column.first), *b = photo.at(row.first, column.second);
-      const uint8_t *c = photo.at(row.second, column.first), *d = photo.at(row.second, column.second);
-      uint8_t* to = result.at(y, x);
-      for (int64_t k = 0; k < photo.channels; ++k) {
-        const float above = static_cast<float>(a[k]) + column.weight * static_cast<float>(b[k] - a[k]);
-        const float below = static_cast<float>(c[k]) + column.weight * static_cast<float>(d[k] - c[k]);
-        to[k] = static_cast<uint8_t>(above + row.weight * (below - above) + 0.5F);
-      }
-    }
-  }
-  return result;
-}
+Image resize_photo(const Image& photo, Size size) { return resize_photo(photo, size, {0, 0, size}); }
 
-Image resize_mask(const Image& mask, Size size) {
-  if (mask.size() == size) return mask;
-  Image result(size.h, size.w, 1);
-  for (int64_t y = 0; y < size.h; ++y) {
-    const int64_t row = (2 * y + 1) * mask.height / (2 * size.h);  // floor((y + 1/2) scale)
-    for (int64_t x = 0; x < size.w; ++x) *result.at(y, x) = *mask.at(row, (2 * x + 1) * mask.width / (2 * size.w));
-  }
-  return result;
-}
+Image resize_mask(const Image& mask, Size size) { return resize_mask(mask, size, {0, 0, size}); }
 
 Sample augment(const Sample& sample, const AugmentOptions& options, int64_t ignore_label, const Normalize& normalize,
                Random random) {
@@ -150,12 +158,10 @@ Sample augment(const Sample& sample, const AugmentOptions& options, int64_t igno
   const double saturation = factor(options.saturation);
 
   const Size size = scaled(sample.photo.size(), scale);
-  Sample result{sample.id, resize_photo(sample.photo, size), resize_mask(sample.mask, size)};
   const Size crop = options.crop == Size{0, 0} ? size : options.crop;
-  const Size window{std::min(size.h, crop.h), std::min(size.w, crop.w)};
-  const int64_t top = place(down, size.h, window.h), left = place(right, size.w, window.w);
-  result.photo = cut(result.photo, top, left, window);
-  result.mask = cut(result.mask, top, left, window);
+  const Size inside{std::min(size.h, crop.h), std::min(size.w, crop.w)};
+  const Window window{place(down, size.h, inside.h), place(right, size.w, inside.w), inside};
+  Sample result{sample.id, resize_photo(sample.photo, size, window), resize_mask(sample.mask, size, window)};
   jitter(result.photo, brightness, contrast, saturation);
   if (flip) mirror(result.photo), mirror(result.mask);
   std::vector<uint8_t> mean;

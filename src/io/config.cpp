@@ -61,13 +61,6 @@ struct Reader {
     to = value;
   }
   template <class T>
-  void read(const ordered_json& j, std::optional<T>& to) const {
-    if (j.is_null()) return to.reset();
-    T value{};
-    read(j, value);
-    to = value;
-  }
-  template <class T>
   void read(const ordered_json& j, std::vector<T>& to) const {
     if (!j.is_array()) reject(path, j, "a list");
     std::vector<T> values;
@@ -82,6 +75,13 @@ struct Reader {
     if (!j.is_array() || j.size() != 2) reject(path, j, "[height, width]");
     read(j[0], to.h);
     read(j[1], to.w);
+  }
+  template <class T>
+  void read(const ordered_json& j, std::optional<T>& to) const {
+    if (j.is_null()) return to.reset();
+    T value{};
+    read(j, value);
+    to = value;
   }
   template <class T>
   void read(const ordered_json& j, NameOr<T>& to) const {
@@ -131,7 +131,7 @@ struct Writer {
   }
   template <class T>
   ordered_json write(const std::optional<T>& value) const {
-    return value ? ordered_json(*value) : ordered_json(nullptr);
+    return value ? write(*value) : ordered_json(nullptr);
   }
   template <class T>
   ordered_json write(const NameOr<T>& value) const {

@@ -43,6 +43,12 @@ Image with_channels(const Image& image, int64_t channels) {
 Image::Image(int64_t h, int64_t w, int64_t c, uint8_t value)
     : height(h), width(w), channels(c), pixels(static_cast<size_t>(h * w * c), value) {}
 
+Image cut(const Image& image, int64_t top, int64_t left, Size size) {
+  Image result(size.h, size.w, image.channels);
+  for (int64_t y = 0; y < size.h; ++y) std::copy_n(image.at(top + y, left), size.w * image.channels, result.at(y, 0));
+  return result;
+}
+
 void check_image_size(const std::string& path, int64_t height, int64_t width) {
   if (height < 1 || width < 1 || height > most_pixels / width)
     throw DataError(format("{}: an image of {}x{} pixels; wanted 1 to {} in all", path, height, width, most_pixels));

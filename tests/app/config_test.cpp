@@ -55,6 +55,8 @@ TEST(Config, ErrorsNameTheKey) {
   EXPECT_NE(message_of("{}", {"model.in_channels=1"}).find("model.normalize.mean"), std::string::npos);
   EXPECT_NE(message_of("{}", {"augment.scale=[2, 1]"}).find("augment.scale"), std::string::npos);
   EXPECT_NE(message_of("{}", {"model.classes=5"}).find("data.class_names"), std::string::npos);
+  EXPECT_NE(message_of("{}", {"eval.protocol=padded"}).find("eval.pad_to"), std::string::npos);
+  EXPECT_NE(message_of("{}", {"eval.pad_to=[0, 32]"}).find("eval.pad_to"), std::string::npos);
   EXPECT_NE(message_of("{}", {"loss.class_weights=[1, 2]"}).find("loss.class_weights"), std::string::npos);
 }
 

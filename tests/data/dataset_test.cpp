@@ -181,5 +181,38 @@ TEST(ClassNames, OfThePresets) {
   EXPECT_THROW(preset_class_names("coco"), UsageError);
 }
 
+// Rows and columns of photo and mask tell where a window was cut.
+class Numbered : public Dataset {
+ public:
+  int64_t size() const override { return 3; }
+  std::string id(int64_t index) const override { return std::to_string(index); }
+  std::string photo_path(int64_t) const override { return {}; }
+  Sample read(int64_t index) const override {
+    Sample sample{id(index), Image(7, 4 + index, 3), Image(7, 4 + index, 1)};
+    for (int64_t y = 0; y < 7; ++y) {
+      for (int64_t x = 0; x < sample.photo.width; ++x)
+        *sample.mask.at(y, x) = *sample.photo.at(y, x) = static_cast<uint8_t>(10 * y + x);
+    }
+    return sample;
+  }
+};
+
+TEST(Selection, TakesTheFirstSamples) {
+  EXPECT_EQ(first_samples(std::make_unique<Numbered>(), 2)->size(), 2);
+  EXPECT_EQ(first_samples(std::make_unique<Numbered>(), 9)->size(), 3);
+  EXPECT_EQ(first_samples(std::make_unique<Numbered>(), 2)->read(1).id, "1");
+}
+
+TEST(Selection, CutsTheMiddleOfPhotoAndMask) {
+  const auto crops = centre_crops(std::make_unique<Numbered>(), {3, 5});
+  const Sample narrow = crops->read(0), wide = crops->read(2);  // 7x4 and 7x6
+  EXPECT_EQ(narrow.photo.size(), (Size{3, 4}));
+  EXPECT_EQ(wide.photo.size(), (Size{3, 5}));
+  EXPECT_EQ(wide.mask.size(), (Size{3, 5}));
+  EXPECT_EQ(*narrow.photo.at(0, 0), 20);
+  EXPECT_EQ(*wide.photo.at(2, 4), 44);
+  EXPECT_EQ(*wide.mask.at(2, 4), 44);
+}
+
 }  // namespace
 }  // namespace pixelwise

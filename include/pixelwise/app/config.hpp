@@ -32,6 +32,7 @@ struct Config {
     std::string image_dir = "JPEGImages", mask_dir = "SegmentationClass", list_dir = "ImageSets/Segmentation";
     std::string train = "train", val = "val";
     std::optional<int64_t> first;
+    std::optional<Size> centre_crop;
     int64_t ignore_label = 255;
     NameOr<std::string> class_names{"voc", {}};
     int64_t workers = 1;
@@ -54,7 +55,7 @@ struct Config {
   };
   struct Eval {
     std::string protocol = "native";
-    Size pad_to{0, 0};
+    std::optional<Size> pad_to;
   };
 
   int64_t seed = 1;

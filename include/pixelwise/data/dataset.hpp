@@ -43,6 +43,11 @@ struct DataOptions {
 std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::string& split, int64_t classes,
                                       int64_t channels, uint64_t seed);
 
+/// The first `count` samples of a dataset.
+std::unique_ptr<Dataset> first_samples(std::unique_ptr<Dataset> all, int64_t count);
+/// The middle of every photo and mask; a photo that is smaller stays as it is.
+std::unique_ptr<Dataset> centre_crops(std::unique_ptr<Dataset> all, Size size);
+
 /// The names of a preset ("voc": 21, "camvid": 11, "shapes"); throws UsageError for another.
 std::vector<std::string> preset_class_names(const std::string& preset);
 /// VOC's colours: bits of the id spread over R, G, B (devkit, VOClabelcolormap); 256 entries, 255 is 224, 224, 192.

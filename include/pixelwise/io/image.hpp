@@ -22,6 +22,9 @@ struct Image {
   Size size() const { return {height, width}; }
 };
 
+/// The window of `size` at (top, left), which must lie inside.
+Image cut(const Image& image, int64_t top, int64_t left, Size size);
+
 using Colour = std::array<uint8_t, 3>;
 
 /// A photo as `channels` (1 or 3) planes: grey is expanded, colour becomes luma (ITU-R BT.601), alpha is dropped,
