@@ -26,7 +26,7 @@ Fields model_fields(Config::Model& m) {
       {"width", &o.width, "factor on the channels of the backbone", {0.01, 16}},
       {"fc_channels", &o.fc_channels, "channels of fc6 and fc7; null: 4096 x width", positive},
       {"upsampling", &o.upsampling, "FCN: bilinear upsampling that is learned on, or fixed", {}, {"learned", "fixed"}},
-      {"at_once", &o.at_once, "FCN: scale the pools of the skips, for training FCN-8s in one stage"},
+      {"at_once", &o.at_once, "FCN: scale pool4 by 0.01 and pool3 by 0.0001, for training in one stage"},
   };
   Fields weights{
       {"file", &m.weights.file, "safetensors file to start from; null: random weights"},

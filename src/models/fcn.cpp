@@ -28,8 +28,11 @@ class Fcn {
     return score(x, "classifier.score_fr");
   }
 
-  // Scores of a finer map, added to the upsampled ones of the coarser (section 4.2).
-  ValueId refine(ValueId coarse, ValueId pool, const std::string& up_name, const std::string& score_name) {
+  // Scores of a finer map, added to the upsampled ones of the coarser (section 4.2). Trained at once, in one stage, the
+  // finer maps are scaled down, because their activations are larger (Shelhamer, Long, Darrell 2017, section 4.3).
+  ValueId refine(ValueId coarse, ValueId pool, const std::string& name, const std::string& up_name, double scale) {
+    const std::string score_name = "classifier.score_" + name;
+    if (spec_.options.at_once) pool = b_.scale(pool, "classifier.scale_" + name, scale);
     const ValueId up = upsample(coarse, up_name, 2);
     const ValueId fine = score(pool, score_name);
     const bool crop_fine = published_;
@@ -58,9 +61,8 @@ class Fcn {
     return b_.dropout(x, "classifier.drop" + number, spec_.options.dropout);
   }
 
-  ValueId score(ValueId x, const std::string& name) {
-    return b_.conv2d(x, name, {spec_.classes, {1, 1}}, Init::normal_001);
-  }
+  // From zero, so that a finer map does not disturb the coarser ones that were trained before (section 4.2).
+  ValueId score(ValueId x, const std::string& name) { return b_.conv2d(x, name, {spec_.classes, {1, 1}}, Init::zeros); }
 
   // A transposed convolution that starts as bilinear interpolation: kernel 2 x stride (section 3.3).
   ValueId upsample(ValueId x, const std::string& name, int64_t stride) {
@@ -87,8 +89,8 @@ ModelOutputs fcn_vgg16(Builder& builder, const ModelSpec& spec, ValueId image) {
   Fcn fcn(builder, spec);
   const VggMaps maps = fcn.backbone(image, BatchNorm);
   ValueId x = fcn.coarse_scores(maps.pool5);
-  if (Stride <= 16) x = fcn.refine(x, maps.pool4, "classifier.upscore2", "classifier.score_pool4");
-  if (Stride <= 8) x = fcn.refine(x, maps.pool3, "classifier.upscore_pool4", "classifier.score_pool3");
+  if (Stride <= 16) x = fcn.refine(x, maps.pool4, "pool4", "classifier.upscore2", 0.01);
+  if (Stride <= 8) x = fcn.refine(x, maps.pool3, "pool3", "classifier.upscore_pool4", 0.0001);
   return {fcn.finish(x, image, Stride), no_value};
 }
 

@@ -10,7 +10,7 @@
 namespace pixelwise {
 namespace {
 
-const std::vector<std::string> fcn_options{"padding", "dropout", "width", "fc_channels", "upsampling"};
+const std::vector<std::string> fcn_options{"padding", "dropout", "width", "fc_channels", "upsampling", "at_once"};
 constexpr const char* fcn_paper =
     "Long, Shelhamer, Darrell 2015, Fully convolutional networks for semantic segmentation";
 

@@ -100,6 +100,16 @@ ValueId Builder::conv_transpose2d(ValueId x, const std::string& name, const Conv
   return node(name, spec, {x}, parameters)[0];
 }
 
+ValueId Builder::scale(ValueId x, const std::string& name, double factor) {
+  Conv2dSpec spec{at(x).shape.c, {1, 1}};
+  spec.groups = spec.out_channels;
+  spec.bias = false;
+  const std::vector<ValueId> weights = weights_and_bias(*this, x, name, spec, conv2d_weights_shape, Init::constant);
+  graph_.at(weights[0]).constant = factor;
+  graph_.at(weights[0]).frozen = true;
+  return node(name, spec, {x}, weights)[0];
+}
+
 ValueId Builder::batch_norm(ValueId x, const std::string& name, double eps, double momentum) {
   const Shape vector{1, 1, 1, at(x).shape.c};
   const std::vector<ValueId> parameters{

@@ -40,6 +40,8 @@ void initialise(Parameter& parameter, uint64_t seed) {
       return fill(parameter, [](uint64_t) { return 0.0; });
     case Init::ones:
       return fill(parameter, [](uint64_t) { return 1.0; });
+    case Init::constant:
+      return fill(parameter, [&](uint64_t) { return parameter.constant; });
     case Init::normal_001:
       return fill(parameter, [&](uint64_t i) { return 0.01 * random.normal(i); });
     case Init::kaiming_normal: {  // He et al. 2015, equation 10: std = sqrt(2 / fan_in)
@@ -83,6 +85,7 @@ void Parameters::ensure(const Graph& graph, uint64_t seed) {
     parameter->shape = value.shape;
     parameter->layout = value.layout;
     parameter->init = value.init;
+    parameter->constant = value.constant;
     parameter->trained = value.storage == Storage::parameter && !value.frozen;
     parameter->memory = Memory(value.shape.count() * size_of(value.type));
     initialise(*parameter, seed);

@@ -1,9 +1,12 @@
 // The numbers that the FCN paper (Long, Shelhamer, Darrell 2015) and its authors' models give; here they are derived.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <map>
 
+#include "pixelwise/core/rng.hpp"
 #include "pixelwise/models/registry.hpp"
+#include "pixelwise/nn/executor.hpp"
 
 namespace pixelwise {
 namespace {
@@ -57,6 +60,53 @@ TEST(Fcn, Table1) {
   const Geometry geometry = fcn.graph.at(fcn.graph.find("classifier.score_fr")).geometry.h;
   EXPECT_EQ(geometry.field, 404);
   EXPECT_EQ(geometry.stride, 32);
+}
+
+// The scores of a network on a picture of random numbers, with seeded weights everywhere (score layers begin at zero).
+std::vector<float> scores_of(const ModelOptions& options, double pool4, double pool3) {
+  const Built fcn("fcn8s_vgg16_bn", options, {1, 48, 32, 3});
+  Parameters parameters;
+  parameters.ensure(fcn.graph, 1);
+  for (Parameter* p : parameters.all()) {
+    const double factor = p->name == "classifier.score_pool4.weight"   ? pool4
+                          : p->name == "classifier.score_pool3.weight" ? pool3
+                                                                       : 1;
+    if (p->name.find("score_") == std::string::npos) continue;
+    for (int64_t i = 0; i < p->shape.count(); ++i)
+      p->view().as<float>()[i] = static_cast<float>(factor * Random(7, p->name).normal(static_cast<uint64_t>(i)));
+  }
+  Graph graph = fcn.graph;
+  graph.at(fcn.scores).external = true;
+  Executor executor(std::move(graph), parameters, std::make_shared<Arena>());
+  const View image = executor.view("image");
+  for (int64_t i = 0; i < image.shape.count(); ++i)
+    image.as<float>()[i] = static_cast<float>(Random(3).normal(static_cast<uint64_t>(i)));
+  executor.run();
+  const View scores = executor.view(fcn.scores);
+  return {scores.as<float>(), scores.as<float>() + scores.shape.count()};
+}
+
+TEST(Fcn, AtOnceScalesTheFinerMaps) {
+  ModelOptions staged, at_once;
+  staged.width = at_once.width = 0.125;
+  at_once.at_once = true;
+  const std::vector<float> wanted = scores_of(staged, 0.01, 0.0001), given = scores_of(at_once, 1, 1);
+  float largest = 0;
+  for (const float score : wanted) largest = std::max(largest, std::abs(score));
+  for (size_t i = 0; i < wanted.size(); ++i) ASSERT_NEAR(given[i], wanted[i], 1e-5F * largest) << i;
+  EXPECT_NE(scores_of(staged, 1, 1), wanted);
+}
+
+// Section 4.2: the layer on the finer map begins at zero, so that the net starts with the coarser one's predictions.
+TEST(Fcn, ScoreLayersBeginAtZero) {
+  const Built fcn("fcn8s_vgg16", {}, {1, 32, 32, 3});
+  int found = 0;
+  for (const Value& value : fcn.graph.values) {
+    if (value.storage != Storage::parameter || value.name.find("classifier.score_") == std::string::npos) continue;
+    EXPECT_EQ(value.init, Init::zeros) << value.name;
+    ++found;
+  }
+  EXPECT_EQ(found, 6);
 }
 
 TEST(Fcn, ScoresEveryPixelOfAnySize) {

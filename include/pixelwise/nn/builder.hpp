@@ -29,6 +29,8 @@ class Builder {
   ValueId conv2d(ValueId x, const std::string& name, const Conv2dSpec& spec, Init init = Init::kaiming_normal);
   ValueId conv_transpose2d(ValueId x, const std::string& name, const ConvTranspose2dSpec& spec,
                            Init init = Init::bilinear, bool frozen = false);
+  /// x times a constant: a frozen depthwise 1x1 convolution.
+  ValueId scale(ValueId x, const std::string& name, double factor);
   ValueId batch_norm(ValueId x, const std::string& name, double eps = 1e-5, double momentum = 0.1);
   ValueId relu(ValueId x, const std::string& name);
   ValueId relu6(ValueId x, const std::string& name);

@@ -33,7 +33,7 @@ enum class Storage : uint8_t {
 };
 
 /// How a parameter is initialised before training.
-enum class Init : uint8_t { zeros, ones, kaiming_normal, xavier_uniform, bilinear, normal_001 };
+enum class Init : uint8_t { zeros, ones, constant, kaiming_normal, xavier_uniform, bilinear, normal_001 };
 /// How PyTorch's dimensions map to ours: {C} -> 1,1,1,C; OIHW -> O,H,W,I; depthwise C1HW -> 1,H,W,C.
 enum class Layout : uint8_t { vector, oihw, depthwise };
 
@@ -45,6 +45,7 @@ struct Value {
   Storage storage = Storage::arena;
   bool external = false;    ///< filled or read from outside (image, labels, loss, prediction): alive in all of the run
   Init init = Init::zeros;  ///< parameters and state
+  double constant = 0;      ///< of Init::constant
   Layout layout = Layout::vector;  ///< parameters and state
   bool frozen = false;             ///< a parameter that is not trained
   bool needs_gradient = false;     ///< depends on a trained parameter

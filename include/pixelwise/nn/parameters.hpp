@@ -32,6 +32,7 @@ struct Parameter {
   Shape shape;
   Layout layout = Layout::vector;
   Init init = Init::zeros;
+  double constant = 0;  ///< of Init::constant
   bool trained = true;  ///< false: state, or frozen
   Memory memory;
   uint64_t version = 1;  ///< goes up with every change; packed copies compare it
