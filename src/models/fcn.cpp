@@ -61,8 +61,12 @@ class Fcn {
     return b_.dropout(x, "classifier.drop" + number, spec_.options.dropout);
   }
 
-  // From zero, so that a finer map does not disturb the coarser ones that were trained before (section 4.2).
-  ValueId score(ValueId x, const std::string& name) { return b_.conv2d(x, name, {spec_.classes, {1, 1}}, Init::zeros); }
+  // Begins with small random weights. (The paper's zeros, section 4.2, keep the coarser predictions unmodified at
+  // first, but learn more slowly where all is trained at once: configs/fcn_overfit_voc.json, 0.71 against 0.82 after
+  // 100 steps.)
+  ValueId score(ValueId x, const std::string& name) {
+    return b_.conv2d(x, name, {spec_.classes, {1, 1}}, Init::normal_001);
+  }
 
   // A transposed convolution that starts as bilinear interpolation: kernel 2 x stride (section 3.3).
   ValueId upsample(ValueId x, const std::string& name, int64_t stride) {

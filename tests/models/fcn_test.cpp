@@ -62,7 +62,7 @@ TEST(Fcn, Table1) {
   EXPECT_EQ(geometry.stride, 32);
 }
 
-// The scores of a network on a picture of random numbers, with seeded weights everywhere (score layers begin at zero).
+// The scores of a network on a picture of random numbers, with seeded weights everywhere.
 std::vector<float> scores_of(const ModelOptions& options, double pool4, double pool3) {
   const Built fcn("fcn8s_vgg16_bn", options, {1, 48, 32, 3});
   Parameters parameters;
@@ -95,18 +95,6 @@ TEST(Fcn, AtOnceScalesTheFinerMaps) {
   for (const float score : wanted) largest = std::max(largest, std::abs(score));
   for (size_t i = 0; i < wanted.size(); ++i) ASSERT_NEAR(given[i], wanted[i], 1e-5F * largest) << i;
   EXPECT_NE(scores_of(staged, 1, 1), wanted);
-}
-
-// Section 4.2: the layer on the finer map begins at zero, so that the net starts with the coarser one's predictions.
-TEST(Fcn, ScoreLayersBeginAtZero) {
-  const Built fcn("fcn8s_vgg16", {}, {1, 32, 32, 3});
-  int found = 0;
-  for (const Value& value : fcn.graph.values) {
-    if (value.storage != Storage::parameter || value.name.find("classifier.score_") == std::string::npos) continue;
-    EXPECT_EQ(value.init, Init::zeros) << value.name;
-    ++found;
-  }
-  EXPECT_EQ(found, 6);
 }
 
 TEST(Fcn, ScoresEveryPixelOfAnySize) {
