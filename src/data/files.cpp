@@ -1,5 +1,6 @@
 // Datasets whose photos and masks are files.
 #include <filesystem>
+#include <map>
 #include <sstream>
 
 #include "core/format.hpp"
@@ -50,15 +51,21 @@ class FileDataset : public Dataset {
   SampleFormat format_;
 };
 
-// The words of every line of a text file that is not empty.
-std::vector<std::vector<std::string>> read_lines(const fs::path& path) {
-  std::vector<std::vector<std::string>> lines;
+struct Line {
+  int64_t number = 0;  // from 1
+  std::vector<std::string> words;
+};
+
+// The lines of a text file that are not empty.
+std::vector<Line> read_lines(const fs::path& path) {
+  std::vector<Line> lines;
   std::istringstream text(read_file(path.string(), int64_t{64} << 20));
-  for (std::string line; std::getline(text, line);) {
-    std::istringstream words(line);  // spaces, tabs and carriage returns part them
-    std::vector<std::string> list;
-    for (std::string word; words >> word;) list.push_back(word);
-    if (!list.empty()) lines.push_back(list);
+  int64_t number = 0;
+  for (std::string content; std::getline(text, content);) {
+    Line line{++number, {}};
+    std::istringstream words(content);  // spaces, tabs and carriage returns part them
+    for (std::string word; words >> word;) line.words.push_back(word);
+    if (!line.words.empty()) lines.push_back(line);
   }
   if (lines.empty()) throw DataError(format("{}: the list is empty; wanted one sample a line", path.string()));
   return lines;
@@ -68,6 +75,31 @@ void require_folder(const fs::path& folder, const char* key, const char* hint) {
   if (!fs::is_directory(folder)) throw DataError(format("{}: no such folder ({}); {}", folder.string(), key, hint));
 }
 
+// The samples of a list, checked before the first is read: a training must not end at a typing error after an hour.
+class Pairs {
+ public:
+  explicit Pairs(std::string list) : list_(std::move(list)) {}
+  void add(const Line& line, const fs::path& photo, const fs::path& mask) {
+    const std::string& id = line.words[0];
+    const auto [first, is_new] = lines_.emplace(id, line.number);
+    if (!is_new)
+      throw DataError(format("{}, line {}: '{}' stands in line {} already; remove one of them", list_, line.number, id,
+                             first->second));
+    for (const fs::path& file : {photo, mask}) {
+      if (!fs::is_regular_file(file))
+        throw DataError(format("{}, line {}: '{}' wants {}, which is not there; fetch it or remove the line", list_,
+                               line.number, id, file.string()));
+    }
+    pairs_.push_back({id, photo.string(), mask.string()});
+  }
+  std::vector<Pair> take() { return std::move(pairs_); }
+
+ private:
+  std::string list_;
+  std::map<std::string, int64_t> lines_;  // by id
+  std::vector<Pair> pairs_;
+};
+
 }  // namespace
 
 std::unique_ptr<Dataset> open_voc(const DataOptions& options, const std::string& list, const SampleFormat& samples) {
@@ -76,13 +108,13 @@ std::unique_ptr<Dataset> open_voc(const DataOptions& options, const std::string&
   const fs::path year = fs::is_directory(root / "VOC2012") ? root / "VOC2012" : root;
   require_folder(year / options.image_dir, "data.image_dir", "wanted the devkit's layout: JPEGImages");
   require_folder(year / options.mask_dir, "data.mask_dir", "wanted the devkit's layout: SegmentationClass");
-  std::vector<Pair> pairs;
-  for (const auto& words : read_lines(year / options.list_dir / (list + ".txt"))) {
-    const std::string& id = words[0];
-    pairs.push_back(
-        {id, (year / options.image_dir / (id + ".jpg")).string(), (year / options.mask_dir / (id + ".png")).string()});
+  const fs::path path = year / options.list_dir / (list + ".txt");
+  Pairs pairs(path.string());
+  for (const Line& line : read_lines(path)) {
+    const std::string& id = line.words[0];
+    pairs.add(line, year / options.image_dir / (id + ".jpg"), year / options.mask_dir / (id + ".png"));
   }
-  return std::make_unique<FileDataset>(std::move(pairs), samples);
+  return std::make_unique<FileDataset>(pairs.take(), samples);
 }
 
 std::unique_ptr<Dataset> open_list(const DataOptions& options, const std::string& list, const SampleFormat& samples) {
@@ -90,14 +122,14 @@ std::unique_ptr<Dataset> open_list(const DataOptions& options, const std::string
   require_folder(root, "data.root", "give the folder that the list's paths start from with --data-root");
   fs::path path = root / list;
   if (!fs::exists(path)) path += ".txt";
-  std::vector<Pair> pairs;
-  for (const auto& words : read_lines(path)) {
-    if (words.size() != 2)
-      throw DataError(format("{}: line '{} ...' has {} words; wanted two: the paths of an image and of its mask",
-                             path.string(), words[0], words.size()));
-    pairs.push_back({words[0], (root / words[0]).string(), (root / words[1]).string()});
+  Pairs pairs(path.string());
+  for (const Line& line : read_lines(path)) {
+    if (line.words.size() != 2)
+      throw DataError(format("{}, line {}: '{} ...' has {} words; wanted two: the paths of an image and of its mask",
+                             path.string(), line.number, line.words[0], line.words.size()));
+    pairs.add(line, root / line.words[0], root / line.words[1]);
   }
-  return std::make_unique<FileDataset>(std::move(pairs), samples);
+  return std::make_unique<FileDataset>(pairs.take(), samples);
 }
 
 }  // namespace pixelwise

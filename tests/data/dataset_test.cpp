@@ -82,6 +82,23 @@ TEST(Voc, ErrorsNameFilePixelAndValue) {
   EXPECT_NE(message_of([&] { open_dataset(elsewhere, "train", 21, 3, 1); }).find("--data-root"), std::string::npos);
 }
 
+TEST(Voc, TheListIsCheckedBeforeAnySampleIsRead) {
+  const Devkit devkit;
+  const std::string list = devkit.scratch.root() + "/VOC2012/ImageSets/Segmentation/train.txt";
+  const auto refused = [&](const std::string& lines, const std::vector<std::string>& parts) {
+    write_file(list, lines);
+    const std::string message = message_of([&] { open_dataset(devkit.options, "train", 21, 3, 1); });
+    for (const std::string& part : parts) EXPECT_NE(message.find(part), std::string::npos) << message;
+  };
+  refused("2007_000001\r\n\r\n2007_000003\r\n2007_000001\r\n", {list + ", line 4", "'2007_000001'", "line 1 already"});
+  refused("\n2007_000009\n", {list + ", line 2", "JPEGImages/2007_000009.jpg"});
+  fs::remove(devkit.scratch.path("VOC2012/SegmentationClass/2007_000003.png"));
+  refused("2007_000003", {list + ", line 1", "SegmentationClass/2007_000003.png"});
+  refused("\r\n", {list, "empty"});
+  fs::remove(list);
+  EXPECT_NE(message_of([&] { open_dataset(devkit.options, "train", 21, 3, 1); }).find(list), std::string::npos);
+}
+
 TEST(List, ReadsPairsRelativeToTheRoot) {
   const ScratchFolder scratch;
   fs::create_directories(scratch.path("a"));
@@ -95,7 +112,7 @@ TEST(List, ReadsPairsRelativeToTheRoot) {
   const auto dataset = open_dataset(options, "train", 11, 3, 1);  // train: finds train.txt
   EXPECT_EQ(dataset->read(0).mask.pixels, (std::vector<uint8_t>{0, 11, 3, 10}));
   EXPECT_EQ(dataset->id(0), "a/photo.png");
-  EXPECT_NE(message_of([&] { open_dataset(options, "val", 11, 3, 1); }).find("wanted two"), std::string::npos);
+  EXPECT_NE(message_of([&] { open_dataset(options, "val", 11, 3, 1); }).find("bad.txt, line 1"), std::string::npos);
 }
 
 TEST(Datasets, RealFilesRead) {
