@@ -10,10 +10,11 @@ folder=${VOC_DIR:-$(dirname "$0")}
 
 mkdir -p "$folder"
 archive=$folder/$(basename "$url")
-free=$(($(df --output=avail -k "$folder" | tail -1) * 1024))
-((free > 2 * bytes)) || { echo "get_voc: $folder has $free bytes free, $((2 * bytes)) are needed" >&2; exit 4; }
-
 size() { stat -c %s "$archive" 2>/dev/null || echo 0; }
+free=$(($(df --output=avail -k "$folder" | tail -1) * 1024))
+needed=$((2 * bytes - $(size)))  # the rest of the archive, and what is in it
+((free > needed)) || { echo "get_voc: $folder has $free bytes free, $needed are needed" >&2; exit 4; }
+
 if (($(size) < bytes)); then
   echo "get_voc: fetching $url ($bytes bytes, $(size) there already)" >&2
   if command -v curl >/dev/null; then

@@ -24,3 +24,12 @@ code=0
 VOC_MD5=00000000000000000000000000000000 VOC_DIR=$scratch/wrong "$script" 2>"$scratch/log" || code=$?
 [[ $code == 3 ]] || fail "a wrong checksum must exit 3, not $code"
 grep -q "wanted" "$scratch/log" || fail "the message"
+
+# Room is wanted for what is not there yet: a df that tells less than twice the archive, but enough to go on.
+mkdir "$scratch/bin" "$scratch/full" && head -c 200000 "$scratch/server/voc.tar" >"$scratch/full/voc.tar"
+printf '#!/bin/sh\nprintf "Avail\\n%%s\\n" %s\n' $(((2 * VOC_BYTES - 100000) / 1024)) >"$scratch/bin/df"
+chmod +x "$scratch/bin/df"
+PATH=$scratch/bin:$PATH VOC_DIR=$scratch/full "$script" || fail "resuming with room for the rest"
+code=0
+PATH=$scratch/bin:$PATH VOC_DIR=$scratch/fresh "$script" 2>"$scratch/log" || code=$?
+[[ $code == 4 ]] || fail "no room must exit 4, not $code"
