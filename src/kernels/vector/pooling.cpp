@@ -43,34 +43,50 @@ WindowAxis horizontal(const Windows& w, const View& fine, const View& coarse) {
   return {w.kernel.w, w.stride.w, w.pad.w, fine.shape.w, coarse.shape.w};
 }
 
-[[gnu::always_inline]] inline vint broadcast_int(int64_t i) { return static_cast<int32_t>(i) - vint{}; }
+// fn(n, y, x, rows, columns, c, left) for every vector of channels of every pixel of a map. rows and columns are the
+// pixels of the other map that concern it: SpanOf is WindowAxis::covered_by for a coarse map, ::covering for a fine
+// one.
+template <auto SpanOf, class Fn>
+[[gnu::always_inline]] inline void for_vectors(const View& map, const WindowAxis& v, const WindowAxis& h,
+                                               const Fn& fn) {
+  for_rows(map.shape, [&](int64_t n, int64_t y, int64_t, int) {
+    const Span rows = (v.*SpanOf)(y);
+    for (int64_t x = 0; x < map.shape.w; ++x) {
+      const Span columns = (h.*SpanOf)(x);
+      for (int64_t c = 0; c < map.shape.c; c += lanes) fn(n, y, x, rows, columns, c, map.shape.c - c);
+    }
+  });
+}
+// fn(i, j) for every pixel of rows x columns, in order.
+template <class Fn>
+[[gnu::always_inline]] inline void for_pixels(const Span& rows, const Span& columns, const Fn& fn) {
+  for (int64_t i = rows.first; i < rows.last; ++i) {
+    for (int64_t j = columns.first; j < columns.last; ++j) fn(i, j);
+  }
+}
+
+// The index that fine pixel (y, x) has in the window of coarse pixel (i, j), in every lane.
+[[gnu::always_inline]] inline vint index_of(const WindowAxis& v, const WindowAxis& h, int64_t i, int64_t j, int64_t y,
+                                            int64_t x) {
+  return static_cast<int32_t>(v.tap(i, y) * h.kernel + h.tap(j, x)) - vint{};
+}
 
 void max_pool(const Windows& windows, const Arguments& a) {
   const View src = a.src[0].view, dst = a.dst[0].view, indices = a.dst[1].view;
   const WindowAxis v = vertical(windows, src, dst), h = horizontal(windows, src, dst);
-  for_rows(dst.shape, [&](int64_t n, int64_t y, int64_t, int) {
-    const Span rows = v.covered_by(y);
-    for (int64_t x = 0; x < dst.shape.w; ++x) {
-      const Span columns = h.covered_by(x);
-      float* out = dst.at<float>(n, y, x);
-      uint8_t* index_out = indices.at<uint8_t>(n, y, x);
-      for (int64_t c = 0; c < dst.shape.c; c += lanes) {
-        const int64_t left = dst.shape.c - c;
+  for_vectors<&WindowAxis::covered_by>(
+      dst, v, h, [&](int64_t n, int64_t y, int64_t x, const Span& rows, const Span& columns, int64_t c, int64_t left) {
         vfloat best = load_some(src.at<float>(n, rows.first, columns.first) + c, left);
-        vint index = broadcast_int(v.tap(y, rows.first) * h.kernel + h.tap(x, columns.first));
-        for (int64_t i = rows.first; i < rows.last; ++i) {
-          for (int64_t j = columns.first; j < columns.last; ++j) {
-            const vfloat value = load_some(src.at<float>(n, i, j) + c, left);
-            const auto wins = (value > best) | (value != value);
-            best = wins ? value : best;
-            index = wins ? broadcast_int(v.tap(y, i) * h.kernel + h.tap(x, j)) : index;
-          }
-        }
-        store_some(out + c, best, left);
-        store_bytes(index_out + c, index, left);
-      }
-    }
-  });
+        vint index = index_of(v, h, y, x, rows.first, columns.first);
+        for_pixels(rows, columns, [&](int64_t i, int64_t j) {
+          const vfloat value = load_some(src.at<float>(n, i, j) + c, left);
+          const auto wins = (value > best) | (value != value);
+          best = wins ? value : best;
+          index = wins ? index_of(v, h, y, x, i, j) : index;
+        });
+        store_some(dst.at<float>(n, y, x) + c, best, left);
+        store_bytes(indices.at<uint8_t>(n, y, x) + c, index, left);
+      });
 }
 
 // diff_src = sum of diff_dst over the windows whose largest pixel it was.
@@ -78,74 +94,47 @@ void max_pool_backward(const Windows& windows, const Arguments& a) {
   const View diff_dst = a.src[0].view, indices = a.src[1].view;
   const Destination diff_src = a.dst[0];
   const WindowAxis v = vertical(windows, diff_src.view, diff_dst), h = horizontal(windows, diff_src.view, diff_dst);
-  for_rows(diff_src.view.shape, [&](int64_t n, int64_t y, int64_t, int) {
-    const Span rows = v.covering(y);
-    for (int64_t x = 0; x < diff_src.view.shape.w; ++x) {
-      const Span columns = h.covering(x);
-      float* out = diff_src.view.at<float>(n, y, x);
-      for (int64_t c = 0; c < diff_dst.shape.c; c += lanes) {
-        const int64_t left = diff_dst.shape.c - c;
+  for_vectors<&WindowAxis::covering>(
+      diff_src.view, v, h,
+      [&](int64_t n, int64_t y, int64_t x, const Span& rows, const Span& columns, int64_t c, int64_t left) {
         vfloat sum = zero();
-        for (int64_t i = rows.first; i < rows.last; ++i) {
-          for (int64_t j = columns.first; j < columns.last; ++j) {
-            const vint mine = broadcast_int(v.tap(i, y) * h.kernel + h.tap(j, x));
-            const auto chosen = load_bytes(indices.at<uint8_t>(n, i, j) + c, left) == mine;
-            sum += chosen ? load_some(diff_dst.at<float>(n, i, j) + c, left) : zero();
-          }
-        }
-        put_some(out + c, sum, left, diff_src.mode);
-      }
-    }
-  });
+        for_pixels(rows, columns, [&](int64_t i, int64_t j) {
+          const auto chosen = load_bytes(indices.at<uint8_t>(n, i, j) + c, left) == index_of(v, h, i, j, y, x);
+          sum += chosen ? load_some(diff_dst.at<float>(n, i, j) + c, left) : zero();
+        });
+        put_some(diff_src.view.at<float>(n, y, x) + c, sum, left, diff_src.mode);
+      });
 }
 
 void max_unpool(const Windows& windows, const Arguments& a) {
   const View src = a.src[0].view, indices = a.src[1].view, dst = a.dst[0].view;
   const WindowAxis v = vertical(windows, dst, src), h = horizontal(windows, dst, src);
-  for_rows(dst.shape, [&](int64_t n, int64_t y, int64_t, int) {
-    const Span rows = v.covering(y);
-    for (int64_t x = 0; x < dst.shape.w; ++x) {
-      const Span columns = h.covering(x);
-      float* out = dst.at<float>(n, y, x);
-      for (int64_t c = 0; c < dst.shape.c; c += lanes) {
-        const int64_t left = dst.shape.c - c;
+  for_vectors<&WindowAxis::covering>(
+      dst, v, h, [&](int64_t n, int64_t y, int64_t x, const Span& rows, const Span& columns, int64_t c, int64_t left) {
         vfloat value = zero();
-        for (int64_t i = rows.first; i < rows.last; ++i) {
-          for (int64_t j = columns.first; j < columns.last; ++j) {
-            const vint mine = broadcast_int(v.tap(i, y) * h.kernel + h.tap(j, x));
-            const auto chosen = load_bytes(indices.at<uint8_t>(n, i, j) + c, left) == mine;
-            value = chosen ? load_some(src.at<float>(n, i, j) + c, left) : value;
-          }
-        }
-        store_some(out + c, value, left);
-      }
-    }
-  });
+        for_pixels(rows, columns, [&](int64_t i, int64_t j) {
+          const auto chosen = load_bytes(indices.at<uint8_t>(n, i, j) + c, left) == index_of(v, h, i, j, y, x);
+          value = chosen ? load_some(src.at<float>(n, i, j) + c, left) : value;
+        });
+        store_some(dst.at<float>(n, y, x) + c, value, left);
+      });
 }
 
 void max_unpool_backward(const Windows& windows, const Arguments& a) {
   const View diff_dst = a.src[0].view, indices = a.src[1].view;
   const Destination diff_src = a.dst[0];
   const WindowAxis v = vertical(windows, diff_dst, diff_src.view), h = horizontal(windows, diff_dst, diff_src.view);
-  for_rows(diff_src.view.shape, [&](int64_t n, int64_t y, int64_t, int) {
-    const Span rows = v.covered_by(y);
-    for (int64_t x = 0; x < diff_src.view.shape.w; ++x) {
-      const Span columns = h.covered_by(x);
-      float* out = diff_src.view.at<float>(n, y, x);
-      for (int64_t c = 0; c < diff_dst.shape.c; c += lanes) {
-        const int64_t left = diff_dst.shape.c - c;
+  for_vectors<&WindowAxis::covered_by>(
+      diff_src.view, v, h,
+      [&](int64_t n, int64_t y, int64_t x, const Span& rows, const Span& columns, int64_t c, int64_t left) {
         const vint index = load_bytes(indices.at<uint8_t>(n, y, x) + c, left);
         vfloat value = zero();
-        for (int64_t i = rows.first; i < rows.last; ++i) {
-          for (int64_t j = columns.first; j < columns.last; ++j) {
-            const auto chosen = index == broadcast_int(v.tap(y, i) * h.kernel + h.tap(x, j));
-            value = chosen ? load_some(diff_dst.at<float>(n, i, j) + c, left) : value;
-          }
-        }
-        put_some(out + c, value, left, diff_src.mode);
-      }
-    }
-  });
+        for_pixels(rows, columns, [&](int64_t i, int64_t j) {
+          const auto chosen = index == index_of(v, h, y, x, i, j);
+          value = chosen ? load_some(diff_dst.at<float>(n, i, j) + c, left) : value;
+        });
+        put_some(diff_src.view.at<float>(n, y, x) + c, value, left, diff_src.mode);
+      });
 }
 
 [[gnu::always_inline]] inline float share(const Windows& windows, const WindowAxis& v, const WindowAxis& h, int64_t y,
@@ -186,21 +175,15 @@ void avg_pool_backward(const Windows& windows, const Arguments& a) {
   const View diff_dst = a.src[0].view;
   const Destination diff_src = a.dst[0];
   const WindowAxis v = vertical(windows, diff_src.view, diff_dst), h = horizontal(windows, diff_src.view, diff_dst);
-  for_rows(diff_src.view.shape, [&](int64_t n, int64_t y, int64_t, int) {
-    const Span rows = v.covering(y);
-    for (int64_t x = 0; x < diff_src.view.shape.w; ++x) {
-      const Span columns = h.covering(x);
-      for (int64_t c = 0; c < diff_dst.shape.c; c += lanes) {
-        const int64_t left = diff_dst.shape.c - c;
+  for_vectors<&WindowAxis::covering>(
+      diff_src.view, v, h,
+      [&](int64_t n, int64_t y, int64_t x, const Span& rows, const Span& columns, int64_t c, int64_t left) {
         vfloat sum = zero();
-        for (int64_t i = rows.first; i < rows.last; ++i) {
-          for (int64_t j = columns.first; j < columns.last; ++j)
-            sum = fma(load_some(diff_dst.at<float>(n, i, j) + c, left), broadcast(share(windows, v, h, i, j)), sum);
-        }
+        for_pixels(rows, columns, [&](int64_t i, int64_t j) {
+          sum = fma(load_some(diff_dst.at<float>(n, i, j) + c, left), broadcast(share(windows, v, h, i, j)), sum);
+        });
         put_some(diff_src.view.at<float>(n, y, x) + c, sum, left, diff_src.mode);
-      }
-    }
-  });
+      });
 }
 
 }  // namespace
