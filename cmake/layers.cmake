@@ -1,6 +1,7 @@
-# pixelwise_layer(NAME [USES layers...] [PRIVATE libraries...]): the static library of src/NAME.
+# pixelwise_layer(NAME [USES layers...] [HEADERS libraries...] [PRIVATE libraries...]): the static library of src/NAME.
+# HEADERS are needed to build it, and not by those who link it.
 function(pixelwise_layer name)
-  cmake_parse_arguments(ARG "" "" "USES;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "USES;HEADERS;PRIVATE" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp)
   list(FILTER sources EXCLUDE REGEX "/kernels/vector/")
   add_library(pixelwise_${name} STATIC ${sources})
@@ -12,6 +13,9 @@ function(pixelwise_layer name)
     PRIVATE ${PROJECT_SOURCE_DIR}/src)
   foreach(layer ${ARG_USES})
     target_link_libraries(pixelwise_${name} PUBLIC pixelwise_${layer})
+  endforeach()
+  foreach(library ${ARG_HEADERS})
+    target_link_libraries(pixelwise_${name} PRIVATE $<BUILD_INTERFACE:${library}>)
   endforeach()
   target_link_libraries(pixelwise_${name} PRIVATE ${ARG_PRIVATE})
   pixelwise_flags(pixelwise_${name})

@@ -100,7 +100,7 @@ TEST(Fcn, AtOnceScalesTheFinerMaps) {
 TEST(Fcn, ScoresEveryPixelOfAnySize) {
   for (const char* name : {"fcn32s_vgg16", "fcn16s_vgg16_bn", "fcn8s_vgg16"}) {
     for (const char* padding : {"same", "published"}) {
-      for (const Shape& image : {Shape{2, 33, 47, 3}, {1, 97, 65, 1}, {1, 1, 1, 3}}) {
+      for (const Shape& image : {Shape{2, 33, 47, 3}, {1, 97, 65, 1}, {1, 40, 40, 5}, {1, 1, 1, 3}}) {
         ModelOptions options;
         options.padding = padding;
         options.width = 0.125;

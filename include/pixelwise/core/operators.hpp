@@ -106,11 +106,12 @@ struct OneHotSpec {
   Type type = Type::f32;
 };
 
+/// What the loss is divided by: the weight of all pixels, nothing, or the number of images.
+enum class LossNormalization : uint8_t { mean, sum, batch };
 /// sum over pixels and classes of w * t * (-log softmax(src)), divided by the sum of w * t (`mean`), by nothing
 /// (`sum`) or by N (`batch`). Targets: one-hot or soft {N, H, W, C}, or class ids {N, H, W, 1} u8.
 /// With label smoothing s a target t becomes (1 - s) t + s / C * sum(t).
 /// (PyTorch's mean over soft targets divides by the pixels instead.) No weight at all gives loss 0 and gradient 0.
-enum class LossNormalization : uint8_t { mean, sum, batch };
 struct SoftmaxCrossEntropySpec {
   LossNormalization normalize = LossNormalization::mean;
   double label_smoothing = 0;
