@@ -9,7 +9,7 @@ int main(int argc, char** argv) {
   pixelwise::restart_with_patient_threads(argv);
   CLI::App app("Evaluates a trained model: IoU and accuracy of every class, on standard output.");
   pixelwise::EvalArguments a;
-  app.add_option("--run", a.run, "folder of a run: its best weights and its data");
+  app.add_option("--run", a.run, "folder of a run: its best.safetensors, else weights.safetensors, and its data");
   app.add_option("--weights", a.weights, "weights of a run (instead of --run)");
   app.add_option("--config", a.config, "configuration whose data are used; default: the weights' own");
   app.add_option("--data-root", a.data_root, "in place of data.root");

@@ -49,15 +49,16 @@ int eval_command(const EvalArguments& arguments) {
   catch_stop_signals();
   Evaluator evaluator(evaluator_options(config), model.maker());
   Progress progress(dataset->size());
-  const ConfusionMatrix matrix =
-      evaluator.evaluate(*dataset, {}, [&](int64_t done, int64_t) { progress.update(done); });
+  const auto matrix = evaluator.evaluate(*dataset, {}, [&](int64_t done, int64_t) { progress.update(done); });
   progress.finish();
-  if (const int signal = stop_signal()) return 128 + signal;
+  if (!matrix) return 128 + stop_signal();
 
   const std::vector<std::string> names = class_names(config);
-  if (!arguments.json.empty()) write_file(arguments.json, dump_json(JsonValue(metrics_json(matrix, names)), 2) + "\n");
-  if (!arguments.csv.empty()) write_file(arguments.csv, csv_of(matrix, names));
-  std::fputs(metrics_table(metrics_of(matrix), names).c_str(), stdout);
+  JsonValue::Object json = metrics_json(*matrix, names);
+  json.insert(json.begin(), {"weights", weights});
+  if (!arguments.json.empty()) write_file(arguments.json, dump_json(JsonValue(json), 2) + "\n");
+  if (!arguments.csv.empty()) write_file(arguments.csv, csv_of(*matrix, names));
+  std::fputs(format("weights: {}\n{}", weights, metrics_table(metrics_of(*matrix), names)).c_str(), stdout);
   return 0;
 }
 

@@ -137,9 +137,9 @@ void Training::validate(int64_t step, int64_t epoch) {
   const auto preview = [&](const Sample& sample, const Image& prediction, const Executor&) {
     if (static_cast<int64_t>(rows.size()) < preview_rows) rows.push_back(sample_pictures(sample, prediction));
   };
-  const ConfusionMatrix matrix = evaluator_.evaluate(*val_set_, preview);
-  if (stop_signal()) return;  // incomplete: made again when the run is resumed
-  const Metrics metrics = metrics_of(matrix);
+  const std::optional<ConfusionMatrix> matrix = evaluator_.evaluate(*val_set_, preview);
+  if (!matrix) return;  // stopped: made again when the run is resumed
+  const Metrics metrics = metrics_of(*matrix);
   progress_->message(format("step {}: validation: mean_iou_present {:.4f}, pixel_accuracy {:.4f}", step,
                             metrics.mean_iou_present, metrics.pixel_accuracy));
   if (!state_.best_metric || metrics.mean_iou_present > *state_.best_metric) {
@@ -149,7 +149,7 @@ void Training::validate(int64_t step, int64_t epoch) {
   }
   write_png(folder_.file(format("previews/step-{}.png", step)), draw_sheet(rows));
   folder_.append_metrics(
-      dump_json(JsonValue::Object{{"step", step}, {"epoch", epoch}, {"val", metrics_json(matrix, class_names_)}}));
+      dump_json(JsonValue::Object{{"step", step}, {"epoch", epoch}, {"val", metrics_json(*matrix, class_names_)}}));
   validated_step_ = step;
 }
 
@@ -179,8 +179,7 @@ void Training::write_samples() {
     for (Picture& plane : score_planes(executor.view("scores"), sample.photo.size(), class_names_))
       rows.back().push_back(std::move(plane));
   };
-  evaluator.evaluate(*val_set_, draw, {}, sample_rows);
-  if (!stop_signal()) write_png(folder_.file("samples.png"), draw_sheet(rows));
+  if (evaluator.evaluate(*val_set_, draw, {}, sample_rows)) write_png(folder_.file("samples.png"), draw_sheet(rows));
 }
 
 void Training::finish(int64_t step) {

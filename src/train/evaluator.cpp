@@ -52,11 +52,12 @@ Image Evaluator::predict(const Image& photo, const std::string& id) {
   return to_image(run(photo, id).view(options_.prediction), photo.size());
 }
 
-ConfusionMatrix Evaluator::evaluate(const Dataset& dataset, const OnPrediction& on_prediction,
-                                    const OnProgress& on_progress, std::optional<int64_t> limit) {
+std::optional<ConfusionMatrix> Evaluator::evaluate(const Dataset& dataset, const OnPrediction& on_prediction,
+                                                   const OnProgress& on_progress, std::optional<int64_t> limit) {
   ConfusionMatrix matrix(options_.classes, options_.ignore_label);
   const int64_t total = std::min(dataset.size(), limit.value_or(dataset.size()));
-  for (int64_t i = 0; i < total && !stop_signal(); ++i) {
+  for (int64_t i = 0; i < total; ++i) {
+    if (stop_signal()) return std::nullopt;
     const Sample sample = dataset.read(i);
     const Executor& executor = run(sample.photo, sample.id);
     const Image prediction = to_image(executor.view(options_.prediction), sample.photo.size());

@@ -117,6 +117,11 @@ TEST_F(Commands, EvaluationAndPredictionUseTheRun) {
                           "mean_iou_present", "fw_iou", "classes", "iou", "accuracy", "confusion_matrix"})
     EXPECT_TRUE(eval.find(key)) << key;
   EXPECT_EQ(eval.at("images").integer(), 3);
+  EXPECT_EQ(eval.at("weights").text(), "r/best.safetensors");
+  EXPECT_TRUE(text("stdout").starts_with("weights: r/best.safetensors\n")) << text("stdout");
+  fs::remove(scratch_.path("r/best.safetensors"));
+  ASSERT_EQ(run("segeval --run r"), 0) << text("stderr");
+  EXPECT_TRUE(text("stdout").starts_with("weights: r/weights.safetensors\n")) << text("stdout");
   EXPECT_EQ(eval.at("confusion_matrix").array().size(), 7U);
 
   write_png(scratch_.path("photo.png"), Image(33, 47, 3, 90));

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 #include "pixelwise/core/error.hpp"
+#include "pixelwise/train/signal.hpp"
 #include "train/toy.hpp"
 
 namespace pixelwise {
@@ -35,7 +38,7 @@ class EvaluatorTest : public testing::Test {
 TEST_F(EvaluatorTest, EveryPhotoAtItsOwnSize) {
   Evaluator evaluation = evaluator();
   int64_t done = 0, predictions = 0;
-  const ConfusionMatrix matrix = evaluation.evaluate(
+  const std::optional<ConfusionMatrix> whole = evaluation.evaluate(
       photos,
       [&](const Sample& sample, const Image& prediction, const Executor& executor) {
         EXPECT_EQ(prediction.size(), sample.photo.size());
@@ -46,6 +49,8 @@ TEST_F(EvaluatorTest, EveryPhotoAtItsOwnSize) {
         EXPECT_EQ(n, ++done);
         EXPECT_EQ(total, 5);
       });
+  ASSERT_TRUE(whole);
+  const ConfusionMatrix& matrix = *whole;
   EXPECT_EQ(matrix.images(), 5);
   EXPECT_EQ(predictions, 5);
   EXPECT_EQ(matrix.pixels() + matrix.ignored_pixels(), 2 * 144 + 2 * 260 + 279);
@@ -73,7 +78,7 @@ TEST_F(EvaluatorTest, PaddedPhotosAreCroppedAgain) {
   evaluator().evaluate(photos, keep(native));
   options.pad_to = Size{24, 32};
   planned.clear();
-  const ConfusionMatrix matrix = evaluator().evaluate(photos, keep(padded));
+  const ConfusionMatrix matrix = *evaluator().evaluate(photos, keep(padded));
   EXPECT_EQ(planned, (std::vector<Shape>{{1, 24, 32, 3}}));
   EXPECT_EQ(matrix.pixels() + matrix.ignored_pixels(), 2 * 144 + 2 * 260 + 279);
   for (size_t i = 0; i < native.size(); ++i) {
@@ -89,7 +94,20 @@ TEST_F(EvaluatorTest, PaddedPhotosAreCroppedAgain) {
   }
 }
 
-TEST_F(EvaluatorTest, LimitTakesTheFirst) { EXPECT_EQ(evaluator().evaluate(photos, {}, {}, 2).images(), 2); }
+TEST_F(EvaluatorTest, LimitTakesTheFirst) { EXPECT_EQ(evaluator().evaluate(photos, {}, {}, 2)->images(), 2); }
+
+TEST_F(EvaluatorTest, StoppedBySignalItHasNoNumbers) {
+  catch_stop_signals();
+  const auto stop_after = [](int64_t last) {
+    return [last](int64_t done, int64_t) {
+      if (done == last) raise(SIGTERM);
+    };
+  };
+  EXPECT_FALSE(evaluator().evaluate(photos, {}, stop_after(3)));
+  clear_stop_signal();
+  EXPECT_TRUE(evaluator().evaluate(photos, {}, stop_after(5))) << "every photo was measured";
+  clear_stop_signal();
+}
 
 TEST_F(EvaluatorTest, PredictsOnePhoto) {
   const Sample sample = photos.read(1);

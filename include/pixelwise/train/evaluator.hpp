@@ -53,9 +53,10 @@ class Evaluator {
 
   /// Class ids of a photo, of the photo's size. Errors name the photo by `id`.
   Image predict(const Image& photo, const std::string& id);
-  /// Every sample of a dataset, or the first `limit`. A stop signal ends it early (signal.hpp).
-  ConfusionMatrix evaluate(const Dataset& dataset, const OnPrediction& on_prediction = {},
-                           const OnProgress& on_progress = {}, std::optional<int64_t> limit = {});
+  /// Every sample of a dataset, or the first `limit`. Nothing where a stop signal ended it early (signal.hpp): the
+  /// numbers of a part are not those of the whole.
+  std::optional<ConfusionMatrix> evaluate(const Dataset& dataset, const OnPrediction& on_prediction = {},
+                                          const OnProgress& on_progress = {}, std::optional<int64_t> limit = {});
 
  private:
   Executor& run(const Image& photo, const std::string& id);
