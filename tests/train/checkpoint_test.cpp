@@ -157,6 +157,24 @@ TEST(Checkpoint, TheLatestThatIsWholeWins) {
   EXPECT_FALSE(load_latest_checkpoint({}, resumed.parameters, *resumed.optimizer));
 }
 
+TEST(Checkpoint, OneDamagedBitIsFoundBeforeAnythingChanges) {
+  const ScratchFolder scratch;
+  Training saved(1), target(2), same(2);
+  saved.step();
+  save_checkpoint(scratch.path("c"), some_info(), saved.parameters, *saved.optimizer);
+  const std::string whole = read_file(scratch.path("c"));
+  const size_t numbers = whole.size() - 300, counter = whole.find("\"120\"") + 3;  // step 120 becomes step 121
+  for (const size_t at : {whole.size() - 4, numbers, counter}) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 1);
+    write_file(scratch.path("c"), damaged);
+    const std::string message =
+        message_of([&] { load_checkpoint(scratch.path("c"), target.parameters, *target.optimizer); });
+    EXPECT_NE(message.find(scratch.path("c") + ": damaged"), std::string::npos) << message;
+    expect_equal(target, same);
+  }
+}
+
 TEST(Checkpoint, PlainWeightsAreNotACheckpoint) {
   const ScratchFolder scratch;
   write_safetensors(scratch.path("w"), {}, {{"model", "fcn"}});

@@ -23,7 +23,7 @@ struct CheckpointInfo {
 /// Writes parameters and states under their names and the optimiser's states as "optimizer.STATE", atomically.
 void save_checkpoint(const std::string& path, const CheckpointInfo& info, Parameters& parameters, Optimizer& optimizer);
 /// Restores all of them, bit by bit, and the optimiser's step count. Throws DataError naming file and tensor where
-/// something is missing, unexpected, misshapen or not finite.
+/// something is missing, unexpected, misshapen or not finite, or where the checksum of numbers and metadata is wrong.
 CheckpointInfo load_checkpoint(const std::string& path, Parameters& parameters, Optimizer& optimizer);
 /// The counters alone.
 CheckpointInfo read_checkpoint_info(const std::string& path);
