@@ -217,7 +217,10 @@ Kernel depthwise(const Convolution& conv, const Problem& problem) {
 }  // namespace
 
 Candidates fast_convolution_kernels(const Convolution& conv, const Problem& problem) {
-  return {depthwise(conv, problem), implicit_gemm(conv, problem)};
+  Candidates all{depthwise(conv, problem), implicit_gemm(conv, problem)};
+  const Candidates winograd = winograd_kernels(conv, problem);
+  all.insert(winograd_pays(conv, problem) ? all.begin() + 1 : all.end(), winograd.begin(), winograd.end());
+  return all;
 }
 
 }  // namespace pixelwise

@@ -17,6 +17,11 @@ struct Convolution {
 
 /// The textbook lowering (conv2d_im2col.cpp).
 Kernel im2col_kernel(const Convolution& conv, const Problem& problem);
+/// `winograd4` and `winograd6`: minimal filtering by tiles of 4x4 and 6x6 pixels, the faster first
+/// (conv2d_winograd.cpp).
+Candidates winograd_kernels(const Convolution& conv, const Problem& problem);
+/// Are they faster than a plain sum: are there channels enough, and half the multiplications at most?
+bool winograd_pays(const Convolution& conv, const Problem& problem);
 /// The fast kernels, in order of preference (conv2d_fast.cpp).
 Candidates fast_convolution_kernels(const Convolution& conv, const Problem& problem);
 

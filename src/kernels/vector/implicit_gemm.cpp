@@ -4,45 +4,13 @@
 #include "kernels/vector/conv_plan.hpp"
 
 #include "kernels/vector/conv_pack.hpp"
+#include "kernels/vector/conv_tile.hpp"
 #include "pixelwise/core/parallel.hpp"
 
 namespace pixelwise::PIXELWISE_ISA {
 namespace {
 
-struct Run {
-  int64_t offset;      // in the band, from a pixel to where the run begins
-  const float* panel;  // [length][V * lanes]
-};
 constexpr int64_t max_runs = 1024;
-
-// sums[m][v] = init + sum over runs and k < length of x[m * step + offset + k] * panel[k][v]
-template <int M, int V>
-[[gnu::noinline]] void tile(const float* x, int64_t step, const Run* runs, int64_t run_count, int64_t length,
-                            const float* init, int64_t init_step, float* sums) {
-  vfloat c[M][V];
-#pragma GCC unroll 16
-  for (int m = 0; m < M; ++m)
-#pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) c[m][v] = load(init + m * init_step + v * lanes);
-  for (int64_t r = 0; r < run_count; ++r) {
-    const float *a = x + runs[r].offset, *b = runs[r].panel;
-    for (int64_t k = 0; k < length; ++k, ++a, b += V * lanes) {
-      vfloat w[V];
-#pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) w[v] = load(b + v * lanes);
-#pragma GCC unroll 16
-      for (int m = 0; m < M; ++m) {
-        const vfloat pixel = broadcast(a[m * step]);
-#pragma GCC unroll 2
-        for (int v = 0; v < V; ++v) c[m][v] = fma(pixel, w[v], c[m][v]);
-      }
-    }
-  }
-#pragma GCC unroll 16
-  for (int m = 0; m < M; ++m)
-#pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) store(sums + (m * V + v) * lanes, c[m][v]);
-}
 
 // The weights of destination channels [o0, o0 + width) and source channels [c0, c0 + channels) for one phase:
 // [tap row][tap column][channel][lane], 0 in lanes past the last channel.

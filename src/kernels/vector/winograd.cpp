@@ -1,0 +1,216 @@
+// Winograd convolution on channels-last maps: a band of tiles is transformed, each of the transform's points is a
+// matrix product of (tiles x source channels) and (source channels x destination channels), and the sums are
+// transformed back on their way to dst.
+#include "kernels/vector/winograd.hpp"
+
+#include "kernels/vector/conv_pack.hpp"
+#include "kernels/vector/conv_tile.hpp"
+#include "kernels/vector/winograd_transform.hpp"
+#include "pixelwise/core/parallel.hpp"
+
+namespace pixelwise::PIXELWISE_ISA {
+namespace {
+
+constexpr int64_t slice = 16;  // source channels whose weights are gathered at a time
+
+// A block of destination channels: one vector wide where that is enough.
+struct Block {
+  int64_t index, o0, width;
+};
+Block block_of(const Winograd& w, int64_t i) {
+  const int64_t o0 = i * w.block;
+  return {i, o0, w.dst.c - o0 <= lanes ? lanes : w.block};
+}
+
+// A tile's first destination pixel.
+struct Place {
+  int64_t n, y, x;
+};
+Place place_of(const Winograd& w, int64_t index) {
+  const int64_t columns = w.phases.w * w.tiles.w, rows = w.phases.h * w.tiles.h;
+  const int64_t column = index % columns, row = index / columns % rows;
+  return {index / columns / rows, row / w.tiles.h + row % w.tiles.h * w.tile * w.dilation.h,
+          column / w.tiles.w + column % w.tiles.w * w.tile * w.dilation.w};
+}
+
+// Nine taps for source channels [c0, c0 + channels) (at most a slice), as to[tap][channel][lane]; 0 in lanes past the
+// last destination channel.
+void gather_taps(const Winograd& w, const View& weights, const Block& block, int64_t c0, int64_t channels, float* to) {
+  const int64_t count = least(block.width, w.dst.c - block.o0);
+  for (int64_t k = 0; k < 9; ++k, to += slice * block.width) {
+    if (w.transposed_weights) {
+      const float* from = weights.at<float>(c0, 2 - k / 3, 2 - k % 3) + block.o0;
+      for (int64_t c = 0; c < channels; ++c, from += weights.image_stride) {
+        for (int64_t o = 0; o < block.width; o += lanes)
+          store(to + c * block.width + o, load_some(from + o, most(0, least(count - o, lanes))));
+      }
+      continue;
+    }
+    const float* from = weights.at<float>(block.o0, k / 3, k % 3) + c0;
+    for (int64_t o = 0; o < block.width; ++o, from += weights.image_stride) {
+      for (int64_t c = 0; c < channels; ++c) to[c * block.width + o] = o < count ? from[c] : 0;
+    }
+  }
+}
+
+// The transformed weights of a block and source channels [c0, c0 + channels): [point][channel][lane].
+template <int M>
+void make_panel(const Winograd& w, const View& weights, const Block& block, int64_t c0, int64_t channels, float* to) {
+  alignas(64) float taps[9 * slice * 2 * lanes];
+  const int64_t step = Winograd::panel_step(channels, block.width);
+  for (int64_t c = 0; c < channels; c += slice) {
+    const int64_t some = least(slice, channels - c);
+    gather_taps(w, weights, block, c0 + c, some, taps);
+    for (int64_t i = 0; i < some * block.width; i += lanes) {
+      vfloat g[9];
+#pragma GCC unroll 9
+      for (int k = 0; k < 9; ++k) g[k] = load(taps + k * slice * block.width + i);
+      float* panel = to + c * block.width + i;
+      transform_weights<M>(g, [&](int y, int x, vfloat v) { store(panel + (y * (M + 2) + x) * step, v); });
+    }
+  }
+}
+
+int64_t panel_offset(const Winograd& w, const Block& block, int64_t c0, int64_t index) {
+  return w.points() * (block.o0 * w.src.c + c0 * block.width + (block.index * w.in_blocks + index) * Winograd::gap);
+}
+
+// The transformed source of the tile at `place`: point p goes to to[p * step].
+template <int M>
+void source_tile(const Winograd& w, const Source& s, const Place& place, float* to, int64_t step) {
+  constexpr int size = M + 2;
+  const int64_t y0 = place.y + w.offset.h, x0 = place.x + w.offset.w, dy = w.dilation.h, dx = w.dilation.w;
+  const bool inside = y0 >= 0 && x0 >= 0 && y0 + (size - 1) * dy < w.src.h && x0 + (size - 1) * dx < w.src.w;
+  const int64_t row = dy * s.view.row_stride, pixel = dx * s.view.pixel_stride;
+  const float* first = s.view.as<float>() + place.n * s.view.image_stride + y0 * s.view.row_stride +
+                       x0 * s.view.pixel_stride;  // may lie outside, where it is not read
+  for (int64_t c = 0; c < w.src.c; c += lanes) {
+    const int64_t left = w.src.c - c;
+    const auto put = [&](int i, int j, vfloat v) { store(to + c + (i * size + j) * step, v); };
+    if (inside && left >= lanes && s.plain()) {
+      transform_source<M>([&](int i, int j) { return load(first + i * row + j * pixel + c); }, put);
+      continue;
+    }
+    const vfloat scale = s.scale ? load_some(s.scale.as<float>() + c, left) : broadcast(1);
+    const vfloat shift = s.shift ? load_some(s.shift.as<float>() + c, left) : zero();
+    const auto read = [&](int i, int j) {
+      const int64_t y = y0 + i * dy, x = x0 + j * dx;
+      if (!inside && (y < 0 || y >= w.src.h || x < 0 || x >= w.src.w)) return zero();
+      return activate(load_some(first + i * row + j * pixel + c, left) * scale + shift, s.act);
+    };
+    transform_source<M>(read, put);
+  }
+}
+
+// The sums of the tile at `place` for a block of channels leave the kernel.
+template <int M>
+void result_tile(const Winograd& w, const Arguments& a, const Block& block, const Place& place, const float* sums) {
+  const Epilogue& e = a.epilogue;
+  const float* bias = a.parameters.size() > 1 && a.parameters[1] ? a.parameters[1].as<float>() : nullptr;
+  const bool add = a.dst[0].mode == Mode::add;
+  const int64_t step = w.sums_step(block.width);
+  for (int64_t o = 0; o < block.width && block.o0 + o < w.dst.c; o += lanes) {
+    const int64_t c = block.o0 + o, left = w.dst.c - c;
+    const vfloat start = bias ? load_some(bias + c, left) : zero();
+    transform_result<M>([&](int i, int j) { return load(sums + (i * (M + 2) + j) * step + o); },
+                        [&](int i, int j, vfloat v) {
+                          const int64_t y = place.y + i * w.dilation.h, x = place.x + j * w.dilation.w;
+                          if (y >= w.dst.h || x >= w.dst.w) return;
+                          leave_vector(v + start, e, e.residual ? e.residual.at<float>(place.n, y, x) + c : nullptr,
+                                       e.gate ? e.gate.at<float>(place.n, y, x) + c : nullptr, add,
+                                       a.dst[0].view.at<float>(place.n, y, x) + c, left);
+                        });
+  }
+}
+
+// Tiles [first, last): the products of one block of destination channels, and their way out. `source` is the
+// transformed source of tile `first`.
+template <int M>
+void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t first, int64_t last,
+              const float* source, float* scratch) {
+  alignas(64) static constexpr float zeros[2 * lanes] = {};
+  const int64_t count = last - first, step = w.sums_step(block.width), rows = (count + tile_rows - 1) / tile_rows;
+  float* made = scratch + w.points() * step;
+  for (int64_t i = 0; i < w.in_blocks; ++i) {
+    const int64_t c0 = i * w.in_block, channels = least(w.in_block, w.src.c - c0);
+    const float* panel = made;
+    if (w.prepacked)
+      panel = reinterpret_cast<const float*>(a.packed) + panel_offset(w, block, c0, i);
+    else
+      make_panel<M>(w, a.parameters[0], block, c0, channels, made);
+    for (int64_t p = 0; p < w.points(); ++p) {
+      const Run run{0, panel + p * Winograd::panel_step(channels, block.width)};
+      for (int64_t r = 0; r < rows; ++r) {
+        const int64_t t = part(count, r, rows);
+        const float* x = source + p * w.source_step() + t * w.pitch + c0;
+        float* to = scratch + p * step + t * block.width;
+        const float* init = i == 0 ? zeros : to;
+        const int64_t init_step = i == 0 ? 0 : block.width;
+        with_constant<tile_rows>(part(count, r + 1, rows) - t, [&]<int R>() {
+          block.width == lanes ? tile<R, 1>(x, w.pitch, &run, 1, channels, init, init_step, to)
+                               : tile<R, 2>(x, w.pitch, &run, 1, channels, init, init_step, to);
+        });
+      }
+    }
+  }
+  for (int64_t t = 0; t < count; ++t) result_tile<M>(w, a, block, place_of(w, first + t), scratch + t * block.width);
+}
+
+template <int M>
+void transform_band(const Winograd& w, const Arguments& a, int64_t first, int64_t last, float* to) {
+  for (int64_t t = first; t < last; ++t, to += w.pitch)
+    source_tile<M>(w, a.src[0], place_of(w, t), to, w.source_step());
+}
+
+// Every thread has bands of its own, whose transformed source stays in its L2 cache.
+template <int M>
+void run_private(const Winograd& w, const Arguments& a) {
+  parallel_for(w.bands(), [&](int64_t band, int thread) {
+    float* source = reinterpret_cast<float*>(a.scratch) + thread * w.thread_floats();
+    const int64_t first = band * w.band, last = least(first + w.band, w.count());
+    transform_band<M>(w, a, first, last, source);
+    for (int64_t b = 0; b < w.out_blocks; ++b)
+      multiply<M>(w, a, block_of(w, b), first, last, source, source + w.source_floats());
+  });
+}
+
+// All threads transform one large band, then share out the destination channels: many channels, few tiles.
+template <int M>
+void run_shared(const Winograd& w, const Arguments& a) {
+  float* source = reinterpret_cast<float*>(a.scratch);
+  for (int64_t first = 0; first < w.count(); first += w.band) {
+    const int64_t count = least(w.band, w.count() - first), groups = (count + w.group - 1) / w.group;
+    parallel_for((count + 3) / 4, [&](int64_t chunk, int) {
+      transform_band<M>(w, a, first + chunk * 4, first + least(chunk * 4 + 4, count), source + chunk * 4 * w.pitch);
+    });
+    parallel_for(w.out_blocks * groups, [&](int64_t chunk, int thread) {
+      const int64_t t0 = part(count, chunk % groups, groups), t1 = part(count, chunk % groups + 1, groups);
+      multiply<M>(w, a, block_of(w, chunk / groups), first + t0, first + t1, source + t0 * w.pitch,
+                  source + w.source_floats() + thread * w.thread_floats());
+    });
+  }
+}
+
+template <int M>
+void pack_all(const Winograd& w, const Arguments& a) {
+  float* packed = reinterpret_cast<float*>(a.packed);
+  parallel_for(w.out_blocks * w.in_blocks, [&](int64_t chunk, int) {
+    const Block block = block_of(w, chunk / w.in_blocks);
+    const int64_t i = chunk % w.in_blocks, c0 = i * w.in_block;
+    make_panel<M>(w, a.parameters[0], block, c0, least(w.in_block, w.src.c - c0),
+                  packed + panel_offset(w, block, c0, i));
+  });
+}
+
+void pack(const Winograd& w, const Arguments& a) { w.tile == 4 ? pack_all<4>(w, a) : pack_all<6>(w, a); }
+
+void run(const Winograd& w, const Arguments& a) {
+  if (w.shared) return w.tile == 4 ? run_shared<4>(w, a) : run_shared<6>(w, a);
+  w.tile == 4 ? run_private<4>(w, a) : run_private<6>(w, a);
+}
+
+}  // namespace
+
+const WinogradEntries winograd{pack, run};
+
+}  // namespace pixelwise::PIXELWISE_ISA

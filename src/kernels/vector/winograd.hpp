@@ -1,0 +1,66 @@
+// What the Winograd kernels (winograd.cpp) are told: plain numbers, computed once when a kernel is selected, from
+// shapes and the instruction set only.
+#pragma once
+#include "pixelwise/kernels/kernel.hpp"
+
+namespace pixelwise {
+
+/// A 3x3 convolution of stride 1 (or the data gradient of one) by tiles of `tile` x `tile` destination pixels:
+/// dst(q) = sum over k and channels of src(q + offset + k dilation) w(k). A tile's pixels are `dilation` apart, so that
+/// it is a tile of an ordinary convolution between two of the dilation^2 interleaved sub-images.
+struct Winograd {
+  Shape src, dst;
+  Size offset, dilation;
+  bool transposed_weights = false;  ///< the source's channels are the weights' first axis, and the taps are reversed
+  int64_t tile = 4;                 ///< 4 or 6
+  Size phases, tiles;               ///< sub-images, and tiles of each, along both axes
+  int64_t block = 0;                ///< destination channels of a panel of weights: two vectors
+  int64_t out_blocks = 0;
+  int64_t in_block = 0, in_blocks = 0;  ///< source channels of a panel
+  bool prepacked = true;                ///< transformed weights are in Arguments::packed; else made as needed
+  bool shared = false;                  ///< all threads work on one band of tiles; else every thread has its own
+  int64_t band = 0, group = 0;          ///< tiles that are transformed, and multiplied, at a time
+  int64_t pitch = 0;                    ///< floats from tile to tile of the transformed source
+  static constexpr int64_t gap = 16;    ///< floats between the points, against aliasing in the caches
+
+  int64_t points() const { return (tile + 2) * (tile + 2); }
+  int64_t count() const { return src.n * phases.h * tiles.h * phases.w * tiles.w; }
+  int64_t bands() const { return (count() + band - 1) / band; }
+  int64_t source_step() const { return band * pitch + gap; }
+  int64_t sums_step(int64_t width) const { return group * width + gap; }
+  static int64_t panel_step(int64_t channels, int64_t width) { return channels * width + gap; }
+  int64_t packed_floats() const { return points() * (out_blocks * block * src.c + out_blocks * in_blocks * gap); }
+  int64_t source_floats() const { return points() * source_step(); }
+  int64_t thread_floats() const {
+    return points() * (sums_step(block) + (prepacked ? 0 : panel_step(in_block, block))) +
+           (shared ? 0 : source_floats());
+  }
+};
+
+/// What an instruction set has.
+struct WinogradEntries {
+  void (*pack)(const Winograd&, const Arguments&);
+  void (*run)(const Winograd&, const Arguments&);
+};
+
+namespace baseline {
+extern const WinogradEntries winograd;
+}
+#ifdef PIXELWISE_X86
+namespace avx2 {
+extern const WinogradEntries winograd;
+}
+namespace avx512 {
+extern const WinogradEntries winograd;
+}
+#endif
+
+static inline const WinogradEntries& winograd_entries([[maybe_unused]] Isa isa) {
+#ifdef PIXELWISE_X86
+  if (isa == Isa::avx512) return avx512::winograd;
+  if (isa == Isa::avx2) return avx2::winograd;
+#endif
+  return baseline::winograd;
+}
+
+}  // namespace pixelwise
