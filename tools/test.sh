@@ -24,16 +24,16 @@ run_tests() {
 if $all; then
   run_tests minimal
   for preset in asan-ubsan tsan; do
-    OMP_NUM_THREADS=3 run_tests "$preset" -LE "slow"
+    OMP_NUM_THREADS=3 run_tests "$preset" -LE slow
   done
   tools/build.sh release -- -DPIXELWISE_WERROR=ON
   for kernel in definition im2col; do
     echo "== tests with PIXELWISE_KERNELS=$kernel"
-    PIXELWISE_KERNELS=$kernel ctest --preset release -j "$(nproc)" -LE "slow"
+    PIXELWISE_KERNELS=$kernel ctest --preset release -j "$(nproc)" -LE slow
   done
   for isa in baseline avx2; do
     echo "== tests with PIXELWISE_ISA=$isa"
-    PIXELWISE_ISA=$isa ctest --preset release -j "$(nproc)" -LE "slow"
+    PIXELWISE_ISA=$isa ctest --preset release -j "$(nproc)" -LE slow
   done
   tests/docs/run_commands.sh README.md docs/*.md
 fi

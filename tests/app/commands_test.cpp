@@ -138,7 +138,8 @@ TEST_F(Commands, EvaluationAndPredictionUseTheRun) {
 
 // The quickstart's data can only be told apart by looking around: a network of 1x1 convolutions, trained as the
 // quickstart is, finds the background and little else. (1000 steps: 0.116, the FCN 0.88.)
-TEST_F(Commands, TheQuickstartNeedsContext) {
+using SlowCommands = Commands;
+TEST_F(SlowCommands, TheQuickstartNeedsContext) {
   const std::string quickstart = std::string(PIXELWISE_SOURCE_DIR) + "/configs/quickstart.json";
   const std::string train = "segtrain --config " + quickstart + " --set train.max_steps=200 --run ";
   ASSERT_EQ(run(train + "points --set model.name=pixelwise_1x1 --set model.options.width=1 "
