@@ -11,7 +11,10 @@ namespace {
 
 constexpr int64_t private_bytes = 832 << 10;  // of a thread's transformed tiles and sums: they stay in its L2 cache
 constexpr int64_t shared_bytes = 8 << 20;     // of a band that all threads share: it stays in the L3 cache
-constexpr int64_t prepacked_bytes = 16 << 20;
+constexpr int64_t prepacked_bytes = 16 << 20, weights_bytes = 64 << 20;
+
+// Floats from tile to tile: an odd number of cache lines, against aliasing.
+int64_t pitch_of(int64_t channels) { return 16 * (ceil_div(channels, 16) | 1); }
 
 void block_channels(Winograd& w, int64_t lanes) {
   w.block = 2 * lanes;
@@ -19,8 +22,6 @@ void block_channels(Winograd& w, int64_t lanes) {
   w.in_blocks = ceil_div(w.src.c, 512);
   w.in_block = round_up(ceil_div(w.src.c, w.in_blocks), 16);
   w.in_blocks = ceil_div(w.src.c, w.in_block);
-  const int64_t lines = ceil_div(w.src.c, 16);
-  w.pitch = 16 * (lines | 1);  // an odd number of cache lines, against aliasing
   w.prepacked = 4 * w.points() * w.src.c * w.dst.c <= prepacked_bytes;
 }
 
@@ -51,24 +52,43 @@ int64_t products(Size map, Size dilation, int64_t tile) {
   return std::min(dilation.h, map.h) * std::min(dilation.w, map.w) * tiles.h * tiles.w * points(tile);
 }
 
+// The tiles of a map, and where their source begins.
+Winograd tiles_between(const Convolution& conv, const Shape& src, const Shape& dst, int64_t tile) {
+  Winograd w;
+  w.src = src;
+  w.dst = dst;
+  w.dilation = conv.dilation;
+  w.offset = {-conv.pad.h, -conv.pad.w};
+  w.tile = tile;
+  w.phases = {std::min(conv.dilation.h, dst.h), std::min(conv.dilation.w, dst.w)};
+  w.tiles = tiles_of(dst.size(), conv.dilation, tile);
+  w.pitch = pitch_of(src.c);
+  return w;
+}
+
 Winograd plan(const Convolution& conv, const Problem& problem, int64_t tile) {
   const int64_t lanes = problem.isa == Isa::avx512 ? 16 : problem.isa == Isa::avx2 ? 8 : 4;
-  Winograd w;
-  w.src = problem.src[0].shape;
-  w.dst = problem.dst[0].shape;
-  w.dilation = conv.dilation;
+  Winograd w = tiles_between(conv, problem.src[0].shape, problem.dst[0].shape, tile);
   w.transposed_weights = (problem.pass == Pass::forward) == conv.transposed;
-  w.offset = {-conv.pad.h, -conv.pad.w};
   if (w.transposed_weights) w.offset = {conv.pad.h - 2 * conv.dilation.h, conv.pad.w - 2 * conv.dilation.w};
-  w.tile = tile;
-  w.phases = {std::min(conv.dilation.h, w.dst.h), std::min(conv.dilation.w, w.dst.w)};
-  w.tiles = tiles_of(w.dst.size(), conv.dilation, tile);
   block_channels(w, lanes);
   block_tiles(w, lanes);
   return w;
 }
 
-std::string declines(const Convolution& conv, const Problem& problem) {
+WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, int64_t tile) {
+  WinogradWeights w;
+  w.fine_operand = conv.transposed ? 1 : 0;
+  const Shape fine = problem.src[conv.transposed ? 1 : 0].shape, coarse = problem.src[conv.transposed ? 0 : 1].shape;
+  w.map = tiles_between(conv, fine, coarse, tile);
+  w.coarse_pitch = pitch_of(coarse.c);
+  w.row = w.map.pitch;
+  const int64_t fit = std::max<int64_t>(16, 2 * shared_bytes / 4 / w.map.points() / (w.map.pitch + w.coarse_pitch));
+  w.map.band = ceil_div(w.map.count(), ceil_div(w.map.count(), fit));
+  return w;
+}
+
+std::string declines(const Convolution& conv, const Problem& problem, int64_t tile) {
   if (problem.precision == Precision::strict) return "precision strict: it rounds differently from a plain sum";
   for (const auto* operands : {&problem.src, &problem.dst, &problem.parameters}) {
     for (const TensorDesc& operand : *operands) {
@@ -78,16 +98,30 @@ std::string declines(const Convolution& conv, const Problem& problem) {
   if (conv.groups > 1) return format("{} groups: it is for 1", conv.groups);
   if (conv.kernel != Size{3, 3}) return format("kernel {}: it is for 3x3", to_string(conv.kernel));
   if (conv.stride != Size{1, 1}) return format("stride {}: it is for 1", to_string(conv.stride));
-  if (problem.pass == Pass::backward_weights) return "it is for the forward pass and the gradient of the source";
+  const int64_t sums = 4 * points(tile) * conv.fine_channels * conv.coarse_channels;
+  if (problem.pass == Pass::backward_weights && sums > weights_bytes)
+    return format("sums of {} MiB: it is for up to {}", sums >> 20, weights_bytes >> 20);
   return {};
+}
+
+// The map that is cut into tiles.
+Size tiled_map(const Convolution& conv, const Problem& problem) {
+  if (problem.pass != Pass::backward_weights) return problem.dst[0].shape.size();
+  return problem.src[conv.transposed ? 0 : 1].shape.size();
 }
 
 Kernel winograd_kernel(const Convolution& conv, const Problem& problem, int64_t tile) {
   Kernel kernel{tile == 4 ? "winograd4" : "winograd6"};
-  kernel.declined = declines(conv, problem);
+  kernel.declined = declines(conv, problem, tile);
   if (!kernel.declined.empty()) return kernel;
-  const Winograd w = plan(conv, problem, tile);
   const WinogradEntries& entries = winograd_entries(problem.isa);
+  if (problem.pass == Pass::backward_weights) {
+    const WinogradWeights w = plan_weights(conv, problem, tile);
+    kernel.scratch_bytes = 4 * w.floats();
+    kernel.run = [w, &entries](const Arguments& a) { entries.weights(w, a); };
+    return kernel;
+  }
+  const Winograd w = plan(conv, problem, tile);
   kernel.scratch_bytes = 4 * ((w.shared ? w.source_floats() : 0) + std::max(1, problem.threads) * w.thread_floats());
   if (w.prepacked) {
     kernel.packed_bytes = 4 * w.packed_floats();
@@ -102,21 +136,21 @@ Kernel winograd_kernel(const Convolution& conv, const Problem& problem, int64_t 
 
 }  // namespace
 
-// Larger tiles multiply less and transform more. (Measured with AVX-512; the transforms of 6x6 tiles do not fit its
-// registers.)
+// Larger tiles multiply less and transform more; the transforms of 6x6 tiles do not fit the registers of AVX-512.
 Candidates winograd_kernels(const Convolution& conv, const Problem& problem) {
-  const Shape src = problem.src[0].shape, dst = problem.dst[0].shape;
-  const bool larger = std::min(src.c, dst.c) >= 256 &&
-                      5 * products(dst.size(), conv.dilation, 6) <= 4 * products(dst.size(), conv.dilation, 4);
+  const Size map = tiled_map(conv, problem);
+  const bool larger = std::min(conv.fine_channels, conv.coarse_channels) >= 256 &&
+                      5 * products(map, conv.dilation, 6) <= 4 * products(map, conv.dilation, 4);
   Candidates all{winograd_kernel(conv, problem, 4), winograd_kernel(conv, problem, 6)};
   if (larger) std::swap(all[0], all[1]);
   return all;
 }
 
 bool winograd_pays(const Convolution& conv, const Problem& problem) {
-  const Shape src = problem.src[0].shape, dst = problem.dst[0].shape;
-  const int64_t least = std::min(products(dst.size(), conv.dilation, 4), products(dst.size(), conv.dilation, 6));
-  return std::min(src.c, dst.c) >= 32 && 2 * least <= 9 * dst.h * dst.w;
+  const Size map = tiled_map(conv, problem);
+  const int64_t fewest = std::min(products(map, conv.dilation, 4), products(map, conv.dilation, 6));
+  return std::min(conv.fine_channels, conv.coarse_channels) >= 16 &&
+         conv.fine_channels * conv.coarse_channels >= 1024 && 2 * fewest <= 9 * map.h * map.w;
 }
 
 }  // namespace pixelwise

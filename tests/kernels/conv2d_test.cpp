@@ -238,7 +238,7 @@ TEST(Conv2d, WinogradErrsByLessThanPrecisionAllows) {
                        {"many weights", {1, 7, 5, 600}, 200, {3, 3}, {1, 1}, {1, 1}},
                        {"many weights, many images", {9, 2, 1, 200}, 600, {3, 3}, {1, 1}, {1, 1}}};
   for (const Case& c : deep) {
-    for (const Pass pass : {Pass::forward, Pass::backward_data}) {
+    for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
       Operands expected = operands(c, pass, {});
       const auto rectify = [](double& w, float& f) { w = f = std::max(f, 0.0f); };
       expected.src[0].each(rectify);

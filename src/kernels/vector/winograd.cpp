@@ -3,6 +3,7 @@
 // transformed back on their way to dst.
 #include "kernels/vector/winograd.hpp"
 
+#include "kernels/vector/conv_outer.hpp"
 #include "kernels/vector/conv_pack.hpp"
 #include "kernels/vector/conv_tile.hpp"
 #include "kernels/vector/winograd_transform.hpp"
@@ -75,31 +76,63 @@ int64_t panel_offset(const Winograd& w, const Block& block, int64_t c0, int64_t 
   return w.points() * (block.o0 * w.src.c + c0 * block.width + (block.index * w.in_blocks + index) * Winograd::gap);
 }
 
+// What a Source holds at a vector of channels.
+struct Reader {
+  vfloat scale, shift;
+  Activation act;
+  int64_t left;
+  [[gnu::always_inline]] Reader(const Source& s, int64_t c)
+      : scale(broadcast(1)), shift(zero()), act(s.act), left(s.view.shape.c - c) {
+    if (s.scale) scale = load_some(s.scale.as<float>() + c, left);
+    if (s.shift) shift = load_some(s.shift.as<float>() + c, left);
+  }
+  [[gnu::always_inline]] vfloat operator()(const float* p) const {
+    return activate(load_some(p, left) * scale + shift, act);
+  }
+};
+
+// transform(read, c) for every vector of channels c of the size x size pixels from (y0, x0), `dilation` apart, where
+// read(i, j) is a pixel as the Source gives it; 0 outside the map.
+template <int size, class Fn>
+[[gnu::always_inline]] inline void for_channels(const Source& s, const Size& dilation, int64_t n, int64_t y0,
+                                                int64_t x0, const Fn& transform) {
+  const Shape& map = s.view.shape;
+  const int64_t dy = dilation.h, dx = dilation.w;
+  const bool inside = y0 >= 0 && x0 >= 0 && y0 + (size - 1) * dy < map.h && x0 + (size - 1) * dx < map.w;
+  const int64_t row = dy * s.view.row_stride, pixel = dx * s.view.pixel_stride;
+  const int64_t origin = n * s.view.image_stride + y0 * s.view.row_stride + x0 * s.view.pixel_stride;
+  for (int64_t c = 0; c < map.c; c += lanes) {
+    const float* data = s.view.as<float>() + c;
+    if (inside && map.c - c >= lanes && s.plain()) {
+      transform([&](int i, int j) { return load(data + origin + i * row + j * pixel); }, c);
+      continue;
+    }
+    const Reader read(s, c);
+    transform(
+        [&](int i, int j) {
+          const int64_t y = y0 + i * dy, x = x0 + j * dx;
+          if (!inside && (y < 0 || y >= map.h || x < 0 || x >= map.w)) return zero();
+          return read(data + origin + i * row + j * pixel);
+        },
+        c);
+  }
+}
+
 // The transformed source of the tile at `place`: point p goes to to[p * step].
 template <int M>
 void source_tile(const Winograd& w, const Source& s, const Place& place, float* to, int64_t step) {
-  constexpr int size = M + 2;
-  const int64_t y0 = place.y + w.offset.h, x0 = place.x + w.offset.w, dy = w.dilation.h, dx = w.dilation.w;
-  const bool inside = y0 >= 0 && x0 >= 0 && y0 + (size - 1) * dy < w.src.h && x0 + (size - 1) * dx < w.src.w;
-  const int64_t row = dy * s.view.row_stride, pixel = dx * s.view.pixel_stride;
-  const float* first = s.view.as<float>() + place.n * s.view.image_stride + y0 * s.view.row_stride +
-                       x0 * s.view.pixel_stride;  // may lie outside, where it is not read
-  for (int64_t c = 0; c < w.src.c; c += lanes) {
-    const int64_t left = w.src.c - c;
-    const auto put = [&](int i, int j, vfloat v) { store(to + c + (i * size + j) * step, v); };
-    if (inside && left >= lanes && s.plain()) {
-      transform_source<M>([&](int i, int j) { return load(first + i * row + j * pixel + c); }, put);
-      continue;
-    }
-    const vfloat scale = s.scale ? load_some(s.scale.as<float>() + c, left) : broadcast(1);
-    const vfloat shift = s.shift ? load_some(s.shift.as<float>() + c, left) : zero();
-    const auto read = [&](int i, int j) {
-      const int64_t y = y0 + i * dy, x = x0 + j * dx;
-      if (!inside && (y < 0 || y >= w.src.h || x < 0 || x >= w.src.w)) return zero();
-      return activate(load_some(first + i * row + j * pixel + c, left) * scale + shift, s.act);
-    };
-    transform_source<M>(read, put);
-  }
+  for_channels<M + 2>(
+      s, w.dilation, place.n, place.y + w.offset.h, place.x + w.offset.w, [&](const auto& read, int64_t c) {
+        transform_source<M>(read, [&](int i, int j, vfloat v) { store(to + c + (i * (M + 2) + j) * step, v); });
+      });
+}
+
+// The same of the gradient of its result.
+template <int M>
+void gradient_tile(const Winograd& w, const Source& s, const Place& place, float* to, int64_t step) {
+  for_channels<M>(s, w.dilation, place.n, place.y, place.x, [&](const auto& read, int64_t c) {
+    transform_gradient<M>(read, [&](int i, int j, vfloat v) { store(to + c + (i * (M + 2) + j) * step, v); });
+  });
 }
 
 // The sums of the tile at `place` for a block of channels leave the kernel.
@@ -209,8 +242,62 @@ void run(const Winograd& w, const Arguments& a) {
   w.tile == 4 ? run_private<4>(w, a) : run_private<6>(w, a);
 }
 
+// sums[coarse channel][fine channel] += over `count` tiles, for one point.
+void multiply_point(const WinogradWeights& w, const float* fine, const float* coarse, int64_t count, float* sums) {
+  constexpr int64_t some = 128;  // tiles of which two vectors stay in the L1 cache
+  for (int64_t t = 0; t < count; t += some) {
+    Pixels tiles{};
+    tiles.fine = fine + t * w.map.pitch, tiles.fine_step = w.map.pitch;
+    tiles.coarse = coarse + t * w.coarse_pitch, tiles.coarse_step = w.coarse_pitch;
+    tiles.rows = 1, tiles.columns = least(some, count - t);
+    outer_run(tiles, w.map.src.c, w.map.dst.c, sums, w.row);
+  }
+}
+
+// The gradient of the weights of coarse channel o.
+template <int M>
+void leave_weights(const WinogradWeights& w, const Destination& dst, int64_t o, const float* sums) {
+  for (int64_t c = 0; c < w.map.src.c; c += lanes) {
+    const int64_t left = w.map.src.c - c;
+    const auto sum = [&](int i, int j) { return load(sums + (i * (M + 2) + j) * w.sums_step() + o * w.row + c); };
+    transform_weights_gradient<M>(sum, [&](int y, int x, vfloat v) {
+      float* to = dst.view.at<float>(o, y, x) + c;
+      store_some(to, dst.mode == Mode::add ? v + load_some(to, left) : v, left);
+    });
+  }
+}
+
+template <int M>
+void run_weights(const WinogradWeights& w, const Arguments& a) {
+  const Winograd& map = w.map;
+  const Source &fine = a.src[static_cast<size_t>(w.fine_operand)],
+               &coarse = a.src[static_cast<size_t>(1 - w.fine_operand)];
+  float* fines = reinterpret_cast<float*>(a.scratch);
+  float* coarses = fines + map.source_floats();
+  float* sums = coarses + map.points() * w.coarse_step();
+  for (int64_t first = 0; first < map.count(); first += map.band) {
+    const int64_t count = least(map.band, map.count() - first);
+    parallel_for(count, [&](int64_t t, int) {
+      const Place place = place_of(map, first + t);
+      source_tile<M>(map, fine, place, fines + t * map.pitch, map.source_step());
+      gradient_tile<M>(map, coarse, place, coarses + t * w.coarse_pitch, w.coarse_step());
+    });
+    parallel_for(map.points(), [&](int64_t p, int) {
+      float* to = sums + p * w.sums_step();
+      if (first == 0) std::memset(to, 0, static_cast<size_t>(w.sums_step()) * sizeof(float));
+      multiply_point(w, fines + p * map.source_step(), coarses + p * w.coarse_step(), count, to);
+    });
+  }
+  parallel_for(map.dst.c, [&](int64_t o, int) { leave_weights<M>(w, a.dst[0], o, sums); });
+  if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
+}
+
+void weights(const WinogradWeights& w, const Arguments& a) {
+  w.map.tile == 4 ? run_weights<4>(w, a) : run_weights<6>(w, a);
+}
+
 }  // namespace
 
-const WinogradEntries winograd{pack, run};
+const WinogradEntries winograd{pack, run, weights};
 
 }  // namespace pixelwise::PIXELWISE_ISA

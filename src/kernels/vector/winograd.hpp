@@ -37,10 +37,24 @@ struct Winograd {
   }
 };
 
+/// The weight gradient: `map` tells the tiles (its src is the fine map, its dst the coarse one), `band` of which are
+/// transformed at a time.
+struct WinogradWeights {
+  Winograd map;
+  int fine_operand = 0;      ///< of Arguments::src; the coarse map is the other
+  int64_t coarse_pitch = 0;  ///< floats from tile to tile of the transformed coarse map
+  int64_t row = 0;           ///< floats from coarse channel to coarse channel of the sums
+
+  int64_t coarse_step() const { return map.band * coarse_pitch + Winograd::gap; }
+  int64_t sums_step() const { return map.dst.c * row + Winograd::gap; }
+  int64_t floats() const { return map.source_floats() + map.points() * (coarse_step() + sums_step()); }
+};
+
 /// What an instruction set has.
 struct WinogradEntries {
   void (*pack)(const Winograd&, const Arguments&);
   void (*run)(const Winograd&, const Arguments&);
+  void (*weights)(const WinogradWeights&, const Arguments&);
 };
 
 namespace baseline {

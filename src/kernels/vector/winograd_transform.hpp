@@ -1,6 +1,7 @@
 // The minimal filtering algorithms F(4, 3) and F(6, 3) of Winograd 1980, applied to both axes of a tile as Lavin, Gray
 // 2016, "Fast algorithms for convolutional neural networks": with d a tile of the source, g a kernel, y the result,
 //   y = A^T ((G g G^T) * (B^T d B)) A        (* element by element, summed over the source's channels)
+//   diff_g = G^T ((A diff_y A^T) * (B^T d B)) G        (summed over the tiles)
 // The points are 0, 1, -1, 2, -2 (1/2, -1/2) and infinity. The rows of two points of opposite sign share their even and
 // odd halves.
 #pragma once
@@ -34,6 +35,14 @@ struct Transform<4> {
     y[2] = even1 + 4.0f * even2;
     y[3] = odd1 + 8.0f * odd2 + m[5];
   }
+  [[gnu::always_inline]] static void gradient(const vfloat* y, vfloat* to) {  // A y
+    const vfloat even1 = y[0] + y[2], odd1 = y[1] + y[3];
+    const vfloat even2 = y[0] + 4.0f * y[2], odd2 = 2.0f * y[1] + 8.0f * y[3];
+    to[0] = y[0];
+    to[1] = even1 + odd1, to[2] = even1 - odd1;
+    to[3] = even2 + odd2, to[4] = even2 - odd2;
+    to[5] = y[3];
+  }
 };
 
 template <>
@@ -66,52 +75,71 @@ struct Transform<6> {
     y[4] = even1 + 16.0f * even2 + 0.0625f * even3;
     y[5] = odd1 + 32.0f * odd2 + 0.03125f * odd3 + m[7];
   }
+  [[gnu::always_inline]] static void gradient(const vfloat* y, vfloat* to) {
+    const vfloat even1 = y[0] + y[2] + y[4], odd1 = y[1] + y[3] + y[5];
+    const vfloat even2 = y[0] + 4.0f * y[2] + 16.0f * y[4], odd2 = 2.0f * y[1] + 8.0f * y[3] + 32.0f * y[5];
+    const vfloat even3 = y[0] + 0.25f * y[2] + 0.0625f * y[4];
+    const vfloat odd3 = 0.5f * y[1] + 0.125f * y[3] + 0.03125f * y[5];
+    to[0] = y[0];
+    to[1] = even1 + odd1, to[2] = even1 - odd1;
+    to[3] = even2 + odd2, to[4] = even2 - odd2;
+    to[5] = even3 + odd3, to[6] = even3 - odd3;
+    to[7] = y[5];
+  }
 };
+
+/// to(i, j, T from T^T), where along(x, y) is y = T x for a column of In and a column of Out vectors.
+template <int In, int Out, class Along, class Read, class Write>
+[[gnu::always_inline]] inline void along_both_axes(const Along& along, const Read& from, const Write& to) {
+  vfloat half[Out][In];
+#pragma GCC unroll 8
+  for (int j = 0; j < In; ++j) {
+    vfloat column[In], result[Out];
+#pragma GCC unroll 8
+    for (int i = 0; i < In; ++i) column[i] = from(i, j);
+    along(column, result);
+#pragma GCC unroll 8
+    for (int i = 0; i < Out; ++i) half[i][j] = result[i];
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < Out; ++i) {
+    vfloat result[Out];
+    along(half[i], result);
+#pragma GCC unroll 8
+    for (int j = 0; j < Out; ++j) to(i, j, result[j]);
+  }
+}
 
 /// to(i, j, B^T d B) for a tile d(i, j) of the source.
 template <int M, class Read, class Write>
 [[gnu::always_inline]] inline void transform_source(const Read& d, const Write& to) {
-  constexpr int size = M + 2;
-  vfloat half[size][size];
-#pragma GCC unroll 8
-  for (int j = 0; j < size; ++j) {
-    vfloat column[size], result[size];
-#pragma GCC unroll 8
-    for (int i = 0; i < size; ++i) column[i] = d(i, j);
-    Transform<M>::source(column, result);
-#pragma GCC unroll 8
-    for (int i = 0; i < size; ++i) half[i][j] = result[i];
-  }
-#pragma GCC unroll 8
-  for (int i = 0; i < size; ++i) {
-    vfloat result[size];
-    Transform<M>::source(half[i], result);
-#pragma GCC unroll 8
-    for (int j = 0; j < size; ++j) to(i, j, result[j]);
-  }
+  along_both_axes<M + 2, M + 2>([](const vfloat* x, vfloat* y) { Transform<M>::source(x, y); }, d, to);
 }
 
 /// to(i, j, A^T m A) for the sums m(i, j) of a tile.
 template <int M, class Read, class Write>
 [[gnu::always_inline]] inline void transform_result(const Read& m, const Write& to) {
-  constexpr int size = M + 2;
-  vfloat half[M][size];
+  along_both_axes<M + 2, M>([](const vfloat* x, vfloat* y) { Transform<M>::result(x, y); }, m, to);
+}
+
+/// to(i, j, A y A^T) for the gradient y(i, j) of a tile's result.
+template <int M, class Read, class Write>
+[[gnu::always_inline]] inline void transform_gradient(const Read& y, const Write& to) {
+  along_both_axes<M, M + 2>([](const vfloat* x, vfloat* v) { Transform<M>::gradient(x, v); }, y, to);
+}
+
+/// to(i, j, G^T u G) for the sums u(i, j) of a weight's gradient.
+template <int M, class Read, class Write>
+[[gnu::always_inline]] inline void transform_weights_gradient(const Read& u, const Write& to) {
+  const auto back = [](const vfloat* x, vfloat* y) {
+#pragma GCC unroll 3
+    for (int k = 0; k < 3; ++k) {
+      y[k] = zero();
 #pragma GCC unroll 8
-  for (int j = 0; j < size; ++j) {
-    vfloat column[size], result[M];
-#pragma GCC unroll 8
-    for (int i = 0; i < size; ++i) column[i] = m(i, j);
-    Transform<M>::result(column, result);
-#pragma GCC unroll 8
-    for (int i = 0; i < M; ++i) half[i][j] = result[i];
-  }
-#pragma GCC unroll 8
-  for (int i = 0; i < M; ++i) {
-    vfloat result[M];
-    Transform<M>::result(half[i], result);
-#pragma GCC unroll 8
-    for (int j = 0; j < M; ++j) to(i, j, result[j]);
-  }
+      for (int i = 0; i < M + 2; ++i) y[k] = y[k] + Transform<M>::weights[i][k] * x[i];
+    }
+  };
+  along_both_axes<M + 2, 3>(back, u, to);
 }
 
 /// to(i, j, G g G^T) for the nine taps g.

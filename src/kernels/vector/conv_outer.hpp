@@ -1,0 +1,58 @@
+// The register tile of a sum of outer products over pixels (or tiles): a few coarse channels (broadcast) by two vectors
+// of the fine map.
+#pragma once
+#include "kernels/vector/conv_pack.hpp"
+
+namespace pixelwise::PIXELWISE_ISA {
+
+/// Pixels of a rectangle that meet in both maps.
+struct Pixels {
+  const float *fine, *coarse;
+  int64_t fine_step, fine_row, coarse_step, coarse_row;
+  int64_t rows, columns;
+};
+
+/// sums[m][v] += sum over pixels of coarse[m] * fine[v]
+template <int M, int V>
+[[gnu::noinline]] void outer(const Pixels& p, const float* fine, const float* coarse, float* sums, int64_t sums_row) {
+  vfloat c[M][V];
+#pragma GCC unroll 16
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) c[m][v] = load(sums + m * sums_row + v * lanes);
+  for (int64_t y = 0; y < p.rows; ++y, fine += p.fine_row, coarse += p.coarse_row) {
+    const float *f = fine, *g = coarse;
+    for (int64_t x = 0; x < p.columns; ++x, f += p.fine_step, g += p.coarse_step) {
+      vfloat w[V];
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) w[v] = load(f + v * lanes);
+#pragma GCC unroll 16
+      for (int m = 0; m < M; ++m) {
+        const vfloat diff = broadcast(g[m]);
+#pragma GCC unroll 2
+        for (int v = 0; v < V; ++v) c[m][v] = fma(diff, w[v], c[m][v]);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) store(sums + m * sums_row + v * lanes, c[m][v]);
+}
+
+/// One run of `length` contiguous fine elements against coarse channels [0, channels).
+inline void outer_run(const Pixels& p, int64_t length, int64_t channels, float* sums, int64_t sums_row) {
+  const int64_t tiles = (channels + tile_rows - 1) / tile_rows;
+  for (int64_t i = 0; i < length; i += 2 * lanes) {
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t o = part(channels, t, tiles), count = part(channels, t + 1, tiles) - o;
+      float* to = sums + o * sums_row + i;
+      with_constant<tile_rows>(count, [&]<int M>() {
+        length - i <= lanes ? outer<M, 1>(p, p.fine + i, p.coarse + o, to, sums_row)
+                            : outer<M, 2>(p, p.fine + i, p.coarse + o, to, sums_row);
+      });
+    }
+  }
+}
+
+}  // namespace pixelwise::PIXELWISE_ISA
