@@ -5,6 +5,8 @@
 // Padding: `published` pads the photo by 100 pixels, because fc6 is a 7x7 convolution without padding, and crops; the
 // offsets (19, 27, 31 at the end; 5 and 9 of the skips) follow from the geometry of the maps. `same` pads every
 // convolution so that maps keep their size.
+#include <algorithm>
+
 #include "core/format.hpp"
 #include "models/models.hpp"
 #include "pixelwise/core/error.hpp"
@@ -16,7 +18,7 @@ class Fcn {
  public:
   Fcn(Builder& builder, const ModelSpec& spec) : b_(builder), spec_(spec), published_(published(spec.options)) {}
 
-  VggMaps backbone(ValueId image, bool batch_norm) {
+  std::vector<PooledMap> backbone(ValueId image, bool batch_norm) {
     return vgg16(b_, image, spec_.options.width, batch_norm, published_ ? 100 : 1);
   }
 
@@ -58,7 +60,7 @@ class Fcn {
     conv.pad = {pad, pad};
     x = b_.conv2d(x, "classifier.fc" + number, conv);
     x = b_.relu(x, "classifier.relu" + number);
-    return b_.dropout(x, "classifier.drop" + number, spec_.options.dropout);
+    return b_.dropout(x, "classifier.drop" + number, spec_.options.dropout.value_or(0.5));
   }
 
   // Begins with small random weights. (The paper's zeros, section 4.2, keep the coarser predictions unmodified at
@@ -91,11 +93,32 @@ class Fcn {
 template <int Stride, bool BatchNorm>
 ModelOutputs fcn_vgg16(Builder& builder, const ModelSpec& spec, ValueId image) {
   Fcn fcn(builder, spec);
-  const VggMaps maps = fcn.backbone(image, BatchNorm);
-  ValueId x = fcn.coarse_scores(maps.pool5);
-  if (Stride <= 16) x = fcn.refine(x, maps.pool4, "pool4", "classifier.upscore2", 0.01);
-  if (Stride <= 8) x = fcn.refine(x, maps.pool3, "pool3", "classifier.upscore_pool4", 0.0001);
+  const std::vector<PooledMap> pools = fcn.backbone(image, BatchNorm);
+  ValueId x = fcn.coarse_scores(pools[4].map());
+  if (Stride <= 16) x = fcn.refine(x, pools[3].map(), "pool4", "classifier.upscore2", 0.01);
+  if (Stride <= 8) x = fcn.refine(x, pools[2].map(), "pool3", "classifier.upscore_pool4", 0.0001);
   return {fcn.finish(x, image, Stride), no_value};
+}
+
+ValueId fcn_head(Builder& builder, const ModelSpec& spec, ValueId x, const std::string& name) {
+  x = conv_norm(builder, x, name + ".0", name + ".1", {std::max<int64_t>(1, builder.at(x).shape.c / 4), 3});
+  x = builder.dropout(x, name + ".3", spec.options.dropout.value_or(0.1));
+  return builder.conv2d(x, name + ".4", {spec.classes, {1, 1}});
+}
+
+ModelOutputs to_pixels(Builder& builder, const ModelSpec& spec, ValueId scores, const Backbone& backbone,
+                       ValueId image) {
+  const ResizeSpec resize{builder.at(image).shape.size(), Interpolation::bilinear, spec.options.align_corners};
+  ModelOutputs outputs{builder.resize(scores, "scores.resize", resize), no_value};
+  if (!spec.options.auxiliary || builder.phase() == Phase::inference) return outputs;
+  const ValueId x = fcn_head(builder, spec, backbone.auxiliary, "aux_classifier");
+  outputs.auxiliary = builder.resize(x, "aux_scores.resize", resize);
+  return outputs;
+}
+
+ModelOutputs fcn(Builder& builder, const ModelSpec& spec, ValueId image, MakeBackbone make_backbone) {
+  const Backbone backbone = make_backbone(builder, spec.options, image, spec.options.output_stride.value_or(8));
+  return to_pixels(builder, spec, fcn_head(builder, spec, backbone.map, "classifier"), backbone, image);
 }
 
 template ModelOutputs fcn_vgg16<32, false>(Builder&, const ModelSpec&, ValueId);

@@ -14,6 +14,32 @@ const std::vector<std::string> fcn_options{"padding", "dropout", "width", "fc_ch
 constexpr const char* fcn_paper =
     "Long, Shelhamer, Darrell 2015, Fully convolutional networks for semantic segmentation";
 
+const std::vector<std::string> segnet_options{"width", "bayesian", "dropout"};
+constexpr const char* segnet_paper = "Badrinarayanan, Kendall, Cipolla 2017, SegNet";
+const std::vector<std::string> fcn_head_options{"width", "output_stride", "dropout", "align_corners"};
+const std::vector<std::string> aspp_options{"width", "output_stride", "dropout",   "align_corners",
+                                            "rates", "head_channels", "separable", "image_pooling"};
+constexpr const char* v3_paper = "Chen et al. 2017, Rethinking atrous convolution for semantic image segmentation";
+constexpr const char* v3plus_paper = "Chen et al. 2018, Encoder-decoder with atrous separable convolution";
+
+std::vector<std::string> with_auxiliary(std::vector<std::string> options) {
+  options.push_back("auxiliary");
+  return options;
+}
+
+template <MakeBackbone backbone>
+ModelOutputs fcn_on(Builder& builder, const ModelSpec& spec, ValueId image) {
+  return fcn(builder, spec, image, backbone);
+}
+template <MakeBackbone backbone, int64_t output_stride>
+ModelOutputs deeplabv3_on(Builder& builder, const ModelSpec& spec, ValueId image) {
+  return deeplabv3(builder, spec, image, backbone, output_stride);
+}
+template <MakeBackbone backbone>
+ModelOutputs deeplabv3plus_on(Builder& builder, const ModelSpec& spec, ValueId image) {
+  return deeplabv3plus(builder, spec, image, backbone);
+}
+
 // The options that differ from their defaults.
 std::vector<std::string> given_options(const ModelOptions& o) {
   const ModelOptions d;
@@ -27,6 +53,14 @@ std::vector<std::string> given_options(const ModelOptions& o) {
   add(o.fc_channels != d.fc_channels, "fc_channels");
   add(o.upsampling != d.upsampling, "upsampling");
   add(o.at_once != d.at_once, "at_once");
+  add(o.bayesian != d.bayesian, "bayesian");
+  add(o.output_stride != d.output_stride, "output_stride");
+  add(o.rates != d.rates, "rates");
+  add(o.head_channels != d.head_channels, "head_channels");
+  add(o.separable != d.separable, "separable");
+  add(o.image_pooling != d.image_pooling, "image_pooling");
+  add(o.auxiliary != d.auxiliary, "auxiliary");
+  add(o.align_corners != d.align_corners, "align_corners");
   return given;
 }
 
@@ -40,6 +74,21 @@ const std::vector<ModelEntry>& model_registry() {
       {"fcn32s_vgg16_bn", fcn_paper, fcn_options, fcn_vgg16<32, true>},
       {"fcn16s_vgg16_bn", fcn_paper, fcn_options, fcn_vgg16<16, true>},
       {"fcn8s_vgg16_bn", fcn_paper, fcn_options, fcn_vgg16<8, true>},
+      {"segnet", segnet_paper, segnet_options, segnet},
+      {"segnet_basic", segnet_paper, segnet_options, segnet_basic},
+      {"fcn_resnet18", fcn_paper, with_auxiliary(fcn_head_options), fcn_on<resnet<18>>},
+      {"fcn_resnet34", fcn_paper, with_auxiliary(fcn_head_options), fcn_on<resnet<34>>},
+      {"fcn_resnet50", fcn_paper, with_auxiliary(fcn_head_options), fcn_on<resnet<50>>},
+      {"fcn_resnet101", fcn_paper, with_auxiliary(fcn_head_options), fcn_on<resnet<101>>},
+      {"fcn_mobilenet_v2", fcn_paper, fcn_head_options, fcn_on<mobilenet_v2>},
+      {"fcn_xception65", fcn_paper, fcn_head_options, fcn_on<xception65>},
+      {"deeplabv3_resnet50", v3_paper, with_auxiliary(aspp_options), deeplabv3_on<resnet<50>, 8>},
+      {"deeplabv3_resnet101", v3_paper, with_auxiliary(aspp_options), deeplabv3_on<resnet<101>, 8>},
+      {"deeplabv3_mobilenet_v2", v3_paper, aspp_options, deeplabv3_on<mobilenet_v2, 16>},
+      {"deeplabv3plus_resnet10", v3plus_paper, with_auxiliary(aspp_options), deeplabv3plus_on<resnet<10>>},
+      {"deeplabv3plus_resnet50", v3plus_paper, with_auxiliary(aspp_options), deeplabv3plus_on<resnet<50>>},
+      {"deeplabv3plus_mobilenet_v2", v3plus_paper, aspp_options, deeplabv3plus_on<mobilenet_v2>},
+      {"deeplabv3plus_xception65", v3plus_paper, aspp_options, deeplabv3plus_on<xception65>},
       {"tiny_fcn", "for lessons and tests", {"width"}, tiny_fcn},
       {"pixelwise_1x1", "for lessons and tests: no context", {"width"}, pointwise_network},
   };

@@ -110,14 +110,15 @@ ValueId Builder::scale(ValueId x, const std::string& name, double factor) {
   return node(name, spec, {x}, weights)[0];
 }
 
-ValueId Builder::batch_norm(ValueId x, const std::string& name, double eps, double momentum) {
+ValueId Builder::batch_norm(ValueId x, const std::string& name, double eps, double momentum,
+                            std::optional<Phase> phase) {
   const Shape vector{1, 1, 1, at(x).shape.c};
   const std::vector<ValueId> parameters{
       parameter(name + ".weight", vector, Init::ones, Layout::vector),
       parameter(name + ".bias", vector, Init::zeros, Layout::vector),
       parameter(name + ".running_mean", vector, Init::zeros, Layout::vector, Storage::state),
       parameter(name + ".running_var", vector, Init::ones, Layout::vector, Storage::state)};
-  return node(name, BatchNormSpec{eps, momentum, phase_}, {x}, parameters)[0];
+  return node(name, BatchNormSpec{eps, momentum, phase.value_or(phase_)}, {x}, parameters)[0];
 }
 
 ValueId Builder::relu(ValueId x, const std::string& name) {

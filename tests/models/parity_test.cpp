@@ -1,6 +1,6 @@
-// FCN in double on the definitions, against PyTorch in double: scores, loss, every parameter's gradient, and parameters
-// and running statistics after three steps of SGD. The fixtures are made by tests/fixtures/oracle/make_fcn.py, which
-// has the same random numbers.
+// Models in double on the definitions, against PyTorch in double: scores, loss, every parameter's gradient, and
+// parameters and running statistics after three steps of SGD. The fixtures are made by
+// tests/fixtures/oracle/make_fcn.py and make_models.py, which have the same random numbers.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -27,7 +27,7 @@ struct Fixture {
   int64_t batch = 0;
 
   explicit Fixture(const std::string& name) {
-    std::ifstream file(format("{}/tests/fixtures/fcn/{}.txt", PIXELWISE_SOURCE_DIR, name));
+    std::ifstream file(format("{}/tests/fixtures/{}.txt", PIXELWISE_SOURCE_DIR, name));
     for (std::string line; std::getline(file, line);) {
       std::istringstream words(line);
       std::string key;
@@ -54,6 +54,7 @@ void fill_parameter(Parameter& p) {
   const bool up = p.name.find(".upscore") != std::string::npos;
   double scale = 0.1;
   if (p.layout == Layout::oihw) scale = std::sqrt(2.0 / static_cast<double>(p.shape.h * p.shape.w * p.shape.c));
+  if (p.layout == Layout::depthwise) scale = std::sqrt(2.0 / static_cast<double>(p.shape.h * p.shape.w));
   if (up) scale = 1 / std::sqrt(4.0 * static_cast<double>(p.shape.c));
   const Random random = stream(p.name);
   for (int64_t i = 0; i < p.shape.count(); ++i)
@@ -75,18 +76,18 @@ struct Network {
   ValueId image, labels, scores, loss;
   std::unique_ptr<Executor> executor;
 
-  Network(const std::string& model, const std::string& padding, int64_t batch, Type type) {
+  Network(const std::string& model, const ModelOptions& options, int64_t batch, Type type) {
     Builder b(graph, Phase::training, type);
     image = b.input("image", type, {batch, 65, 49, 3});
     labels = b.input("labels", Type::u8, {batch, 65, 49, 1});
-    ModelSpec spec{model, 5, 3, {}};
-    spec.options.padding = padding;
-    spec.options.width = 1.0 / 16;
-    spec.options.fc_channels = 16;
-    spec.options.dropout = 0;
-    scores = build_model(b, spec, image).scores;
+    const ModelOutputs outputs = build_model(b, {model, 5, 3, options}, image);
+    scores = outputs.scores;
     b.mark_external(scores);
     loss = b.softmax_cross_entropy(scores, labels, "loss", {});
+    if (outputs.auxiliary != no_value) {
+      const ValueId auxiliary = b.softmax_cross_entropy(outputs.auxiliary, labels, "aux_loss", {});
+      loss = b.weighted_sum({loss, auxiliary}, {1, 0.5}, "total_loss");
+    }
     fuse(graph);
     differentiate(graph, loss);
     parameters.ensure(graph, 1);
@@ -130,14 +131,18 @@ void expect_row(const Fixture& fixture, const std::string& key, const std::strin
   }
 }
 
-using Case = std::tuple<std::string, std::string>;  // model, padding
+struct Case {
+  std::string fixture, model;
+  ModelOptions options;
+};
+void PrintTo(const Case& one, std::ostream* out) { *out << one.fixture; }
 
-class FcnParity : public testing::TestWithParam<Case> {};
+class Parity : public testing::TestWithParam<Case> {};
 
-TEST_P(FcnParity, DoublesAgreeWithPyTorch) {
-  const auto& [model, padding] = GetParam();
-  const Fixture fixture(model + "_" + padding);
-  Network net(model, padding, fixture.batch, Type::f64);
+TEST_P(Parity, DoublesAgreeWithPyTorch) {
+  const Case& one = GetParam();
+  const Fixture fixture(one.fixture);
+  Network net(one.model, one.options, fixture.batch, Type::f64);
   std::map<std::string, Numbers> velocity;
   double largest = 0;
   for (const auto& [key, row] : fixture.rows) largest = std::max(largest, key.starts_with("diff.") ? row[0] : 0);
@@ -163,23 +168,73 @@ TEST_P(FcnParity, DoublesAgreeWithPyTorch) {
   EXPECT_EQ(rows + 3, fixture.rows.size());  // batch, loss, scores: nothing of PyTorch's is left out
 }
 
-TEST_P(FcnParity, FloatsAgreeLoosely) {
-  const auto& [model, padding] = GetParam();
-  const Fixture fixture(model + "_" + padding);
-  Network net(model, padding, fixture.batch, Type::f32);
+TEST_P(Parity, FloatsAgreeLoosely) {
+  const Case& one = GetParam();
+  const Fixture fixture(one.fixture);
+  Network net(one.model, one.options, fixture.batch, Type::f32);
   net.executor->run(Range{0, net.graph.forward_nodes});
   EXPECT_NEAR(*net.executor->view(net.loss).as<float>(), fixture.rows.at("loss")[0], 1e-4);
   expect_row(fixture, "scores", "scores", net.executor->view(net.scores), 1e-4);
 }
 
 std::string test_name(const testing::TestParamInfo<Case>& info) {
-  return std::get<0>(info.param) + "_" + std::get<1>(info.param);
+  const std::string& fixture = info.param.fixture;
+  return fixture.substr(fixture.find('/') + 1);
 }
-INSTANTIATE_TEST_SUITE_P(All, FcnParity,
-                         testing::Combine(testing::Values("fcn32s_vgg16", "fcn16s_vgg16", "fcn8s_vgg16",
-                                                          "fcn32s_vgg16_bn", "fcn16s_vgg16_bn", "fcn8s_vgg16_bn"),
-                                          testing::Values("same", "published")),
-                         test_name);
+
+ModelOptions narrow() {
+  ModelOptions options;
+  options.width = 1.0 / 16;
+  options.dropout = 0;
+  return options;
+}
+
+std::vector<Case> fcn_cases() {
+  std::vector<Case> cases;
+  for (const char* model :
+       {"fcn32s_vgg16", "fcn16s_vgg16", "fcn8s_vgg16", "fcn32s_vgg16_bn", "fcn16s_vgg16_bn", "fcn8s_vgg16_bn"}) {
+    for (const char* padding : {"same", "published"}) {
+      ModelOptions options = narrow();
+      options.padding = padding;
+      options.fc_channels = 16;
+      cases.push_back({format("fcn/{}_{}", model, padding), model, options});
+    }
+  }
+  return cases;
+}
+INSTANTIATE_TEST_SUITE_P(Fcn, Parity, testing::ValuesIn(fcn_cases()), test_name);
+
+// Rates lie inside the map. make_models.py has the same names and options.
+std::vector<Case> model_cases() {
+  std::vector<Case> cases;
+  const auto add = [&](const char* model, auto... changes) {
+    ModelOptions options = narrow();
+    options.head_channels = 16;
+    (changes(options), ...);
+    cases.push_back({format("models/{}", model), model, options});
+  };
+  using Rates = std::vector<int64_t>;
+  const auto rates = [](Rates list) { return [list](ModelOptions& o) { o.rates = list; }; };
+  const auto stride = [](int64_t s) { return [s](ModelOptions& o) { o.output_stride = s; }; };
+  const auto auxiliary = [](ModelOptions& o) { o.auxiliary = true; };
+  const auto separable = [](ModelOptions& o) { o.separable = true; };
+  const auto channels = [](int64_t count) { return [count](ModelOptions& o) { o.head_channels = count; }; };
+  const auto usual_channels = channels(256);
+  add("segnet", usual_channels);
+  add("segnet_basic", usual_channels);
+  add("fcn_resnet18", usual_channels, stride(32), auxiliary);
+  add("fcn_resnet50", usual_channels, auxiliary);
+  add("deeplabv3_resnet50", rates({1, 2, 3}), auxiliary);
+  add("deeplabv3_mobilenet_v2", rates({}), [](ModelOptions& o) {
+    o.image_pooling = "unnormalised";
+    o.align_corners = true;
+  });
+  add("deeplabv3plus_mobilenet_v2", rates({1, 2, 3}), stride(8));
+  add("deeplabv3plus_resnet10", rates({1, 2}), separable);
+  add("deeplabv3plus_xception65", rates({1, 2}), separable);
+  return cases;
+}
+INSTANTIATE_TEST_SUITE_P(Models, Parity, testing::ValuesIn(model_cases()), test_name);
 
 }  // namespace
 }  // namespace pixelwise

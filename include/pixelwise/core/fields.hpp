@@ -28,10 +28,10 @@ struct Bounds {
 
 /// A key, where its value is kept, and what it may be. Size is written [h, w]; optionals may be null.
 struct Field {
-  using Target =
-      std::variant<bool*, int64_t*, double*, std::string*, std::optional<int64_t>*, std::optional<double>*,
-                   std::optional<std::string>*, std::vector<int64_t>*, std::vector<double>*, std::vector<std::string>*,
-                   Size*, std::optional<Size>*, NameOr<double>*, NameOr<std::string>*, Fields>;
+  using Target = std::variant<bool*, int64_t*, double*, std::string*, std::optional<int64_t>*, std::optional<double>*,
+                              std::optional<std::string>*, std::vector<int64_t>*, std::optional<std::vector<int64_t>>*,
+                              std::vector<double>*, std::vector<std::string>*, Size*, std::optional<Size>*,
+                              NameOr<double>*, NameOr<std::string>*, Fields>;
   std::string key;
   Target target;
   std::string doc;

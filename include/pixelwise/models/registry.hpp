@@ -12,11 +12,19 @@ namespace pixelwise {
 /// Config key `model.options`. A model takes the ones it lists (ModelEntry::options); others are an error.
 struct ModelOptions {
   std::string padding = "same";        ///< fcn: same or published (pad 100)
-  double dropout = 0.5;                ///< of fc6 and fc7; 0: none
+  std::optional<double> dropout;       ///< default: the published (fcn on VGG16, SegNet, ASPP 0.5; v3+, fcn heads 0.1)
   double width = 1;                    ///< factor on the channels of the backbone
   std::optional<int64_t> fc_channels;  ///< of fc6 and fc7; default 4096 * width
   std::string upsampling = "learned";  ///< fcn: learned or fixed; both start bilinear
   bool at_once = false;                ///< fcn: scale the pools of the skips by 0.0001 and 0.01 (all-at-once FCN-8s)
+  bool bayesian = false;               ///< segnet: dropout around the centre, in inference too
+  std::optional<int64_t> output_stride;       ///< 8, 16 or 32, of the backbone; default: the published
+  std::optional<std::vector<int64_t>> rates;  ///< of ASPP's atrous branches; default 6, 12, 18, doubled at stride 8
+  int64_t head_channels = 256;                ///< of ASPP and the v3+ decoder
+  bool separable = false;                     ///< depthwise-separable 3x3 convolutions in ASPP and decoder
+  std::string image_pooling = "batch";        ///< of ASPP: batch, running, unnormalised or none
+  bool auxiliary = false;                     ///< torchvision's auxiliary head, in training
+  bool align_corners = false;                 ///< of the bilinear resizing
 };
 
 struct ModelSpec {

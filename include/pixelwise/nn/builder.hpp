@@ -1,5 +1,6 @@
 // Builds a forward graph node by node; shapes, types and geometry are derived as it grows. Models are written with it.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,9 @@ class Builder {
                            Init init = Init::bilinear, bool frozen = false);
   /// x times a constant: a frozen depthwise 1x1 convolution.
   ValueId scale(ValueId x, const std::string& name, double factor);
-  ValueId batch_norm(ValueId x, const std::string& name, double eps = 1e-5, double momentum = 0.1);
+  /// phase: inference in a training graph normalises with the running statistics; default: the builder's.
+  ValueId batch_norm(ValueId x, const std::string& name, double eps = 1e-5, double momentum = 0.1,
+                     std::optional<Phase> phase = {});
   ValueId relu(ValueId x, const std::string& name);
   ValueId relu6(ValueId x, const std::string& name);
   ValueId dropout(ValueId x, const std::string& name, double p, bool channels = false);  ///< nothing in inference

@@ -1,0 +1,121 @@
+// Shapes, strides and options of the models beyond FCN on VGG16.
+#include <gtest/gtest.h>
+
+#include "core/format.hpp"
+#include "pixelwise/core/error.hpp"
+#include "pixelwise/models/registry.hpp"
+#include "pixelwise/nn/differentiate.hpp"
+
+namespace pixelwise {
+namespace {
+
+struct Built {
+  Graph graph;
+  ModelOutputs outputs;
+
+  Built(const std::string& name, const ModelOptions& options, const Shape& image, Phase phase = Phase::inference,
+        int64_t classes = 21) {
+    Builder builder(graph, phase);
+    const ValueId x = builder.input("image", Type::f32, image);
+    outputs = build_model(builder, {name, classes, image.c, options}, x);
+  }
+  Shape scores() const { return graph.at(outputs.scores).shape; }
+  int64_t parameters() const {
+    int64_t count = 0;
+    for (const Value& value : graph.values) count += value.storage == Storage::parameter ? value.shape.count() : 0;
+    return count;
+  }
+};
+
+ModelOptions narrow() {
+  ModelOptions options;
+  options.width = 1.0 / 16;
+  options.head_channels = 8;
+  return options;
+}
+
+TEST(SegNet, TakesEverySize) {
+  ModelOptions options;
+  options.width = 1.0 / 16;
+  for (const char* name : {"segnet", "segnet_basic"}) {
+    for (int64_t h = 32; h <= 49; ++h) {
+      for (int64_t w = 32; w <= 49; ++w)
+        ASSERT_EQ(Built(name, options, {1, h, w, 3}).scores(), (Shape{1, h, w, 21})) << name;
+    }
+  }
+}
+
+TEST(SegNet, BayesianKeepsDropoutInInference) {
+  ModelOptions options;
+  options.width = 1.0 / 16;
+  options.bayesian = true;
+  const auto dropouts = [](const Graph& graph) {
+    int count = 0;
+    for (const Node& node : graph.nodes) count += std::holds_alternative<DropoutSpec>(node.spec);
+    return count;
+  };
+  EXPECT_EQ(dropouts(Built("segnet", options, {1, 32, 32, 3}).graph), 6);
+  EXPECT_EQ(dropouts(Built("segnet_basic", options, {1, 32, 32, 3}).graph), 4);
+  options.bayesian = false;
+  EXPECT_EQ(dropouts(Built("segnet", options, {1, 32, 32, 3}).graph), 0);
+}
+
+// Counts that torchvision 0.29 gives for its models (21 classes, auxiliary head included).
+TEST(Zoo, AsManyParametersAsTorchvision) {
+  const std::vector<std::pair<const char*, int64_t>> wanted{{"fcn_resnet50", 35322218},
+                                                            {"fcn_resnet101", 54314346},
+                                                            {"deeplabv3_resnet50", 42004074},
+                                                            {"deeplabv3_resnet101", 60996202}};
+  ModelOptions options;
+  options.auxiliary = true;
+  for (const auto& [name, count] : wanted)
+    EXPECT_EQ(Built(name, options, {2, 65, 49, 3}, Phase::training).parameters(), count) << name;
+}
+
+TEST(Zoo, ScoresEveryPixelAtEveryOutputStride) {
+  for (const char* name : {"fcn_resnet34", "fcn_mobilenet_v2", "fcn_xception65", "deeplabv3_mobilenet_v2",
+                           "deeplabv3_resnet101", "deeplabv3plus_resnet50", "deeplabv3plus_xception65"}) {
+    for (const int64_t stride : {8, 16, 32}) {
+      ModelOptions options = narrow();
+      if (std::string(name).starts_with("fcn_")) options.head_channels = ModelOptions{}.head_channels;
+      options.output_stride = stride;
+      const Built built(name, options, {1, 65, 49, 3});
+      EXPECT_EQ(built.scores(), (Shape{1, 65, 49, 21})) << name;
+      double coarsest = 0;  // of the map that the backbone ends with
+      for (const Node& node : built.graph.nodes) {
+        const Value& value = built.graph.at(node.dst[0].value);
+        if (node.name.starts_with("backbone.")) coarsest = std::max(coarsest, value.geometry.h.stride);
+      }
+      EXPECT_EQ(coarsest, static_cast<double>(stride)) << name;
+    }
+  }
+}
+
+TEST(Zoo, RefusesAnOutputStrideThatNoBackboneHas) {
+  ModelOptions options = narrow();
+  options.output_stride = 12;
+  try {
+    Built("deeplabv3_resnet50", options, {1, 65, 49, 3});
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_EQ(std::string(error.what()), "model.options.output_stride is 12; wanted 8, 16 or 32");
+  }
+}
+
+TEST(DeepLab, TrainsOnOnePhoto) {
+  for (const char* choice : {"batch", "running", "unnormalised", "none"}) {
+    ModelOptions options = narrow();
+    options.image_pooling = choice;
+    const Built built("deeplabv3plus_mobilenet_v2", options, {1, 65, 49, 3}, Phase::training);
+    for (const Node& node : built.graph.nodes) {
+      const auto* norm = std::get_if<BatchNormSpec>(&node.spec);
+      const bool one_value = built.graph.at(node.dst[0].value).shape.pixels() == 1;
+      if (norm && one_value) {
+        EXPECT_EQ(norm->phase, Phase::inference) << choice << ' ' << node.name;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pixelwise
