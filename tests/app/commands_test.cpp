@@ -143,7 +143,7 @@ TEST_F(SlowCommands, TheQuickstartNeedsContext) {
   const std::string quickstart = std::string(PIXELWISE_SOURCE_DIR) + "/configs/quickstart.json";
   const std::string train = "segtrain --config " + quickstart + " --set train.max_steps=200 --run ";
   ASSERT_EQ(run(train + "points --set model.name=pixelwise_1x1 --set model.options.width=1 "
-                        "--set model.options.fc_channels=null --set model.options.dropout=0.5"),
+                        "--set model.options.fc_channels=null --set model.options.dropout=null"),
             0)
       << text("stderr");
   ASSERT_EQ(run(train + "fcn"), 0) << text("stderr");
