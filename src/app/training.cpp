@@ -117,7 +117,7 @@ void Training::make_trainer() {
   options.classes = config_.model.classes;
   options.ignore_label = config_.data.ignore_label;
   options.normalize = config_.model.normalize;
-  options.loss = {normalization_of(config_), class_weights_, config_.loss.label_smoothing};
+  options.loss = {normalization_of(config_), class_weights_};
   trainer_ = std::make_unique<Trainer>(executor_, parameters_, *loader_, optimizer_, options, state_.step);
 }
 

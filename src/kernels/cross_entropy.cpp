@@ -1,7 +1,8 @@
 // Pixel-wise softmax cross-entropy: with p = softmax(x), targets t (one-hot, soft, or ids) and class weights w,
 //   loss = sum over pixels and classes of w_c t_c (-log p_c) / D,
 //   d loss / d x_k = (p_k sum_c w_c t_c - w_k t_k) / D,
-// where D is sum w_c t_c (mean), 1 (sum), N (batch), or given. Label smoothing replaces t by (1 - s) t + s / C * sum t.
+// where D is sum w_c t_c (mean), 1 (sum), N (batch), or given. Label smoothing replaces t by (1 - s) t + s / C * sum t,
+// but not in D.
 #include <algorithm>
 #include <cmath>
 
@@ -22,7 +23,8 @@ class Pixels {
         targets_(a.src[1].view),
         weights_(spec.class_weights ? a.parameters[0] : View{}) {}
 
-  // fn(n, y, x, scores, weighted target of a class as a function, sum of the weighted targets) for pixels with weight.
+  // fn(n, y, x, scores, weighted target of a class as a function, sum of the weighted targets, the same before
+  // smoothing) for all pixels.
   template <class Fn>
   void for_each(const Fn& fn) const {
     const int64_t classes = scores_.shape.c;
@@ -32,15 +34,16 @@ class Pixels {
       const auto weighted = [&](int64_t c) {
         const double smooth = (1 - spec_.label_smoothing) * target(n, y, x, c) +
                               spec_.label_smoothing * mass / static_cast<double>(classes);
-        return smooth * (weights_ ? value_of(weights_.as<T>()[c]) : 1.0);
+        return smooth * weight(c);
       };
-      double sum = 0;
-      for (int64_t c = 0; c < classes; ++c) sum += weighted(c);
-      fn(n, y, x, scores_.at<T>(n, y, x), weighted, sum);
+      double sum = 0, hard = 0;
+      for (int64_t c = 0; c < classes; ++c) sum += weighted(c), hard += weight(c) * target(n, y, x, c);
+      fn(n, y, x, scores_.at<T>(n, y, x), weighted, sum, hard);
     });
   }
 
  private:
+  double weight(int64_t c) const { return weights_ ? value_of(weights_.as<T>()[c]) : 1.0; }
   double target(int64_t n, int64_t y, int64_t x, int64_t c) const {
     if (targets_.type == scores_.type) return value_of(targets_.at<T>(n, y, x)[c]);
     const int64_t id = *targets_.at<uint8_t>(n, y, x);
@@ -67,14 +70,15 @@ template <class T>
 void forward(const SoftmaxCrossEntropySpec& s, const Arguments& a) {
   const int64_t classes = a.src[0].view.shape.c;
   double loss = 0, weight = 0;
-  Pixels<T>(s, a).for_each([&](int64_t, int64_t, int64_t, const T* scores, const auto& weighted, double sum) {
-    if (sum == 0) return;
-    const double normalizer = log_sum_exp(scores, classes);
-    for (int64_t c = 0; c < classes; ++c) {
-      if (const double w = weighted(c); w != 0) loss += w * (normalizer - scores[c]);
-    }
-    weight += sum;
-  });
+  Pixels<T>(s, a).for_each(
+      [&](int64_t, int64_t, int64_t, const T* scores, const auto& weighted, double sum, double hard) {
+        weight += hard;
+        if (sum == 0) return;
+        const double normalizer = log_sum_exp(scores, classes);
+        for (int64_t c = 0; c < classes; ++c) {
+          if (const double w = weighted(c); w != 0) loss += w * (normalizer - scores[c]);
+        }
+      });
   double denominator = weight;
   if (s.normalize == LossNormalization::sum) denominator = 1;
   if (s.normalize == LossNormalization::batch) denominator = static_cast<double>(a.src[0].view.shape.n);
@@ -88,14 +92,15 @@ void backward(const SoftmaxCrossEntropySpec& s, const Arguments& a) {
   const int64_t classes = a.src[0].view.shape.c;
   const double denominator = value_of(*a.src[2].view.as<T>());
   const double scale = denominator == 0 ? 0 : value_of(*a.src[3].view.as<T>()) / denominator;
-  Pixels<T>(s, a).for_each([&](int64_t n, int64_t y, int64_t x, const T* scores, const auto& weighted, double sum) {
-    T* diff = a.dst[0].view.at<T>(n, y, x);
-    const double normalizer = sum == 0 ? 0 : log_sum_exp(scores, classes);
-    for (int64_t c = 0; c < classes; ++c) {
-      const double g = sum == 0 ? 0 : std::exp(scores[c] - normalizer) * sum - weighted(c);
-      put(diff[c], scale * g, a.dst[0].mode);
-    }
-  });
+  Pixels<T>(s, a).for_each(
+      [&](int64_t n, int64_t y, int64_t x, const T* scores, const auto& weighted, double sum, double) {
+        T* diff = a.dst[0].view.at<T>(n, y, x);
+        const double normalizer = sum == 0 ? 0 : log_sum_exp(scores, classes);
+        for (int64_t c = 0; c < classes; ++c) {
+          const double g = sum == 0 ? 0 : std::exp(scores[c] - normalizer) * sum - weighted(c);
+          put(diff[c], scale * g, a.dst[0].mode);
+        }
+      });
 }
 
 // Whatever the vector kernel finds wrong, the definition finds again, and says where.

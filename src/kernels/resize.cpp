@@ -11,8 +11,9 @@ namespace pixelwise {
 namespace {
 
 Blend blend_of(const ResizeSpec& s, int64_t i, int64_t from, int64_t to) {
-  if (s.interpolation == Interpolation::nearest) {  // floor(i * from / to), in whole numbers
-    const int64_t at = std::min(i * from / to, from - 1);
+  if (s.interpolation == Interpolation::nearest) {  // in float, as PyTorch: next to whole numbers its floor is lower
+    const float scale = static_cast<float>(from) / static_cast<float>(to);
+    const int64_t at = std::min(static_cast<int64_t>(static_cast<float>(i) * scale), from - 1);
     return {at, at, 0};
   }
   double at = 0;

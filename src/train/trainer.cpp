@@ -73,7 +73,7 @@ std::vector<Parameter*> trained_parameters(const Graph& graph, Parameters& param
   return result;
 }
 
-// With label smoothing s, a pixel of class c has the targets (1 - s) in plane c and s / C in all of them.
+// The weights of the classes of all pixels (label smoothing does not count).
 double loss_denominator(const std::vector<Batch>& micro_batches, const LossOptions& options, int64_t classes,
                         int64_t ignore_label) {
   if (options.normalize == LossNormalization::sum) return 1;
@@ -86,15 +86,11 @@ double loss_denominator(const std::vector<Batch>& micro_batches, const LossOptio
     }
   }
   if (options.normalize == LossNormalization::batch) return static_cast<double>(images);
-  const auto weight = [&](int64_t c) {
-    return options.class_weights.empty() ? 1.0 : options.class_weights.at(static_cast<size_t>(c));
-  };
-  double all_weights = 0, sum = 0;
-  for (int64_t c = 0; c < classes; ++c) all_weights += weight(c);
-  const double s = options.label_smoothing, smoothed = s / static_cast<double>(classes) * all_weights;
+  double sum = 0;
   for (int64_t c = 0; c < classes; ++c) {
-    if (c != ignore_label)
-      sum += static_cast<double>(pixels[static_cast<size_t>(c)]) * ((1 - s) * weight(c) + smoothed);
+    if (c == ignore_label) continue;
+    const auto id = static_cast<size_t>(c);
+    sum += static_cast<double>(pixels[id]) * (options.class_weights.empty() ? 1.0 : options.class_weights.at(id));
   }
   return sum;
 }

@@ -4,48 +4,18 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
 #include <map>
-#include <sstream>
 
-#include "core/format.hpp"
-#include "pixelwise/core/rng.hpp"
 #include "pixelwise/models/registry.hpp"
 #include "pixelwise/nn/differentiate.hpp"
 #include "pixelwise/nn/executor.hpp"
 #include "pixelwise/nn/fuse.hpp"
+#include "support/oracle.hpp"
 
 namespace pixelwise {
 namespace {
 
 constexpr double rate = 0.01, momentum = 0.9, decay = 5e-4;
-
-using Numbers = std::vector<double>;
-
-struct Fixture {
-  std::map<std::string, Numbers> rows;
-  int64_t batch = 0;
-
-  explicit Fixture(const std::string& name) {
-    std::ifstream file(format("{}/tests/fixtures/{}.txt", PIXELWISE_SOURCE_DIR, name));
-    for (std::string line; std::getline(file, line);) {
-      std::istringstream words(line);
-      std::string key;
-      words >> key;
-      for (double value = 0; words >> value;) rows[key].push_back(value);
-    }
-    batch = static_cast<int64_t>(rows.at("batch").at(0));
-  }
-};
-
-Random stream(const std::string& purpose) { return Random(7, purpose); }
-
-double element(const View& view, int64_t i) {
-  return view.type == Type::f64 ? view.as<double>()[i] : view.as<float>()[i];
-}
-void put(const View& view, int64_t i, double value) {
-  view.type == Type::f64 ? view.as<double>()[i] = value : view.as<float>()[i] = static_cast<float>(value);
-}
 
 // The oracle's numbers: see its `parameter`, `conv`, `norm` and `up`.
 void fill_parameter(Parameter& p) {
@@ -56,16 +26,17 @@ void fill_parameter(Parameter& p) {
   if (p.layout == Layout::oihw) scale = std::sqrt(2.0 / static_cast<double>(p.shape.h * p.shape.w * p.shape.c));
   if (p.layout == Layout::depthwise) scale = std::sqrt(2.0 / static_cast<double>(p.shape.h * p.shape.w));
   if (up) scale = 1 / std::sqrt(4.0 * static_cast<double>(p.shape.c));
-  const Random random = stream(p.name);
+  const Random random = oracle_stream(p.name);
   for (int64_t i = 0; i < p.shape.count(); ++i)
     put(p.view(), i, (norm ? 1 : 0) + scale * random.normal(static_cast<uint64_t>(i)));
   ++p.version;
 }
 
 void fill_input(const View& image, const View& labels) {
-  for (int64_t i = 0; i < image.shape.count(); ++i) put(image, i, stream("image").normal(static_cast<uint64_t>(i)));
+  for (int64_t i = 0; i < image.shape.count(); ++i)
+    put(image, i, oracle_stream("image").normal(static_cast<uint64_t>(i)));
   for (int64_t i = 0; i < labels.shape.count(); ++i) {
-    const uint64_t id = stream("labels").below(static_cast<uint64_t>(i), 6);
+    const uint64_t id = oracle_stream("labels").below(static_cast<uint64_t>(i), 6);
     labels.as<uint8_t>()[i] = static_cast<uint8_t>(id == 5 ? 255 : id);
   }
 }
@@ -114,23 +85,6 @@ struct Network {
   }
 };
 
-// The norm and the projections of a tensor, against the fixture's, within `tolerance` of its norm (of `floor` where
-// that is more: the gradient of a bias before a batch norm is 0 but for rounding).
-void expect_row(const Fixture& fixture, const std::string& key, const std::string& name, const View& view,
-                double tolerance, double floor = 0) {
-  const Numbers& row = fixture.rows.at(key);
-  const double size = tolerance * std::max(row[0], floor);
-  double squares = 0;
-  for (int64_t i = 0; i < view.shape.count(); ++i) squares += element(view, i) * element(view, i);
-  EXPECT_NEAR(std::sqrt(squares), row[0], size) << key;
-  for (size_t j = 1; j < row.size(); ++j) {
-    const Random random = stream(format("projection {} {}", j - 1, name));
-    double sum = 0;
-    for (int64_t i = 0; i < view.shape.count(); ++i) sum += element(view, i) * random.normal(static_cast<uint64_t>(i));
-    EXPECT_NEAR(sum, row[j], 4 * size) << key << ", projection " << j - 1;
-  }
-}
-
 struct Case {
   std::string fixture, model;
   ModelOptions options;
@@ -141,40 +95,40 @@ class Parity : public testing::TestWithParam<Case> {};
 
 TEST_P(Parity, DoublesAgreeWithPyTorch) {
   const Case& one = GetParam();
-  const Fixture fixture(one.fixture);
-  Network net(one.model, one.options, fixture.batch, Type::f64);
+  const OracleRows fixture = read_oracle(one.fixture + ".txt");
+  Network net(one.model, one.options, static_cast<int64_t>(fixture.at("batch").at(0)), Type::f64);
   std::map<std::string, Numbers> velocity;
   double largest = 0;
-  for (const auto& [key, row] : fixture.rows) largest = std::max(largest, key.starts_with("diff.") ? row[0] : 0);
+  for (const auto& [key, row] : fixture) largest = std::max(largest, key.starts_with("diff.") ? row[0] : 0);
   for (size_t step = 0; step < 3; ++step) {
     net.executor->run();
-    const double loss = fixture.rows.at("loss")[step];
+    const double loss = fixture.at("loss")[step];
     EXPECT_NEAR(*net.executor->view(net.loss).as<double>(), loss, 1e-9 * loss) << "step " << step;
     if (step == 0) {
-      expect_row(fixture, "scores", "scores", net.executor->view(net.scores), 1e-9);
+      expect_oracle(fixture, "scores", "scores", net.executor->view(net.scores), 1e-9);
       for (const Value& value : net.graph.values) {
         if (value.storage == Storage::parameter)
-          expect_row(fixture, "diff." + value.name, value.name, net.executor->view(value.gradient), 1e-9,
-                     1e-4 * largest);
+          expect_oracle(fixture, "diff." + value.name, value.name, net.executor->view(value.gradient), 1e-9,
+                        1e-4 * largest);
       }
     }
     net.descend(velocity);
   }
   size_t rows = 0;
   for (const Parameter* p : net.parameters.all()) {
-    expect_row(fixture, "after." + p->name, p->name, p->view(), 1e-9);
+    expect_oracle(fixture, "after." + p->name, p->name, p->view(), 1e-9);
     rows += p->trained ? 2 : 1;
   }
-  EXPECT_EQ(rows + 3, fixture.rows.size());  // batch, loss, scores: nothing of PyTorch's is left out
+  EXPECT_EQ(rows + 3, fixture.size());  // batch, loss, scores: nothing of PyTorch's is left out
 }
 
 TEST_P(Parity, FloatsAgreeLoosely) {
   const Case& one = GetParam();
-  const Fixture fixture(one.fixture);
-  Network net(one.model, one.options, fixture.batch, Type::f32);
+  const OracleRows fixture = read_oracle(one.fixture + ".txt");
+  Network net(one.model, one.options, static_cast<int64_t>(fixture.at("batch").at(0)), Type::f32);
   net.executor->run(Range{0, net.graph.forward_nodes});
-  EXPECT_NEAR(*net.executor->view(net.loss).as<float>(), fixture.rows.at("loss")[0], 1e-4);
-  expect_row(fixture, "scores", "scores", net.executor->view(net.scores), 1e-4);
+  EXPECT_NEAR(*net.executor->view(net.loss).as<float>(), fixture.at("loss")[0], 1e-4);
+  expect_oracle(fixture, "scores", "scores", net.executor->view(net.scores), 1e-4);
 }
 
 std::string test_name(const testing::TestParamInfo<Case>& info) {

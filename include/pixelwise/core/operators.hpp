@@ -83,7 +83,7 @@ struct PadSpec {
   int64_t top = 0, bottom = 0, left = 0, right = 0;
   double value = 0;
 };
-struct CastSpec {
+struct CastSpec {  ///< to integers: truncated, and clamped to their range; NaN becomes 0
   Type type = Type::f32;
 };
 
@@ -110,8 +110,8 @@ struct OneHotSpec {
 enum class LossNormalization : uint8_t { mean, sum, batch };
 /// sum over pixels and classes of w * t * (-log softmax(src)), divided by the sum of w * t (`mean`), by nothing
 /// (`sum`) or by N (`batch`). Targets: one-hot or soft {N, H, W, C}, or class ids {N, H, W, 1} u8.
-/// With label smoothing s a target t becomes (1 - s) t + s / C * sum(t).
-/// (PyTorch's mean over soft targets divides by the pixels instead.) No weight at all gives loss 0 and gradient 0.
+/// With label smoothing s a target t becomes (1 - s) t + s / C * sum(t), but not in the divisor (as PyTorch's for ids;
+/// its mean over soft targets divides by the pixels instead). No weight at all gives loss 0 and gradient 0.
 struct SoftmaxCrossEntropySpec {
   LossNormalization normalize = LossNormalization::mean;
   double label_smoothing = 0;

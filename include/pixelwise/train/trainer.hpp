@@ -16,7 +16,6 @@ namespace pixelwise {
 struct LossOptions {
   LossNormalization normalize = LossNormalization::mean;
   std::vector<double> class_weights;  ///< empty: all 1
-  double label_smoothing = 0;
 };
 
 struct TrainerOptions {

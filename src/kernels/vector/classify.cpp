@@ -153,13 +153,9 @@ class Targets {
     }
     return good;
   }
-  [[gnu::always_inline]] vfloat at(int64_t c) const {
-    const vfloat target = view_.type == Type::f32                      ? load(tile_ + c * lanes)
-                          : ids_ == (static_cast<int32_t>(c) - vint{}) ? broadcast(1)
-                                                                       : zero();
-    const vfloat smoothed = fma(target, broadcast(keep_), spread_);
-    return weights_ ? smoothed * broadcast(weights_[c]) : smoothed;
-  }
+  [[gnu::always_inline]] vfloat at(int64_t c) const { return weighted(fma(target(c), broadcast(keep_), spread_), c); }
+  /// w_c t_c: before smoothing.
+  [[gnu::always_inline]] vfloat hard(int64_t c) const { return weighted(target(c), c); }
   [[gnu::always_inline]] vfloat sum() const {
     vfloat total = zero();
     for (int64_t c = 0; c < classes_; ++c) total += at(c);
@@ -167,6 +163,14 @@ class Targets {
   }
 
  private:
+  [[gnu::always_inline]] vfloat target(int64_t c) const {
+    if (view_.type == Type::f32) return load(tile_ + c * lanes);
+    return ids_ == (static_cast<int32_t>(c) - vint{}) ? broadcast(1) : zero();
+  }
+  [[gnu::always_inline]] vfloat weighted(vfloat target, int64_t c) const {
+    return weights_ ? target * broadcast(weights_[c]) : target;
+  }
+
   View view_;
   const float* weights_;
   float* tile_;
@@ -189,17 +193,18 @@ bool cross_entropy(const ClassifyJob& job, const Arguments& a) {
     gather(scores.at<float>(n, y, x), scores.pixel_stride, pixels, classes, tile);
     vfloat largest = load(tile);
     for (int64_t c = 1; c < classes; ++c) largest = max(load(tile + c * lanes), largest);
-    vfloat distance = zero(), weight = zero();
+    vfloat distance = zero(), weight = zero(), hard = zero();
     for (int64_t c = 0; c < classes; ++c) {
       const vfloat target = targets.at(c);
       distance += target != zero() ? target * (largest - load(tile + c * lanes)) : zero();
       weight += target;
+      hard += targets.hard(c);
     }
     const vfloat sum = exponentials(tile, classes).sum;
     for (int64_t p = 0; p < pixels; ++p) {
+      sum_of_chunk[1] += hard[p];
       if (weight[p] == 0) continue;
       sum_of_chunk[0] += distance[p] + weight[p] * std::log(static_cast<double>(sum[p]));
-      sum_of_chunk[1] += weight[p];
     }
   });
   double loss = 0, weight = 0, wrong = 0;
