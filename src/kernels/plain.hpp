@@ -1,5 +1,7 @@
 // What the definitions share: elements as double, loops over pixels, and the choice of the element type.
 #pragma once
+#include <algorithm>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -15,10 +17,15 @@ double value_of(T element) {
   return static_cast<double>(element);
 }
 
+/// Integers: truncated, and clamped to what they hold; NaN becomes 0.
 template <class T>
 T element_of(double value) {
   if constexpr (std::is_same_v<T, bf16>) {
     return to_bf16(static_cast<float>(value));
+  } else if constexpr (std::is_integral_v<T>) {
+    using Limits = std::numeric_limits<T>;
+    if (value != value) return 0;
+    return static_cast<T>(std::clamp<double>(value, Limits::min(), Limits::max()));
   } else {
     return static_cast<T>(value);
   }

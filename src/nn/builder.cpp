@@ -77,7 +77,8 @@ std::vector<ValueId> weights_and_bias(Builder& builder, ValueId x, const std::st
                                       Shape (*weights_shape)(const Spec&, int64_t), Init init) {
   const int64_t channels = builder.at(x).shape.c;
   if (spec.groups < 1 || channels % spec.groups)
-    throw UsageError(format("node '{}': {} groups do not divide {} input channels", name, spec.groups, channels));
+    throw UsageError(format("node '{}': {} groups do not divide {} input channels: use a number that does", name,
+                            spec.groups, channels));
   const bool depthwise = spec.groups == channels && spec.groups == spec.out_channels && channels > 1;
   std::vector<ValueId> parameters{builder.parameter(name + ".weight", weights_shape(spec, channels), init,
                                                     depthwise ? Layout::depthwise : Layout::oihw)};

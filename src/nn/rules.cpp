@@ -4,6 +4,13 @@
 
 namespace pixelwise {
 
+void check_window(const Node& node, Size kernel, Size stride, Size pad, Size dilation) {
+  const int64_t smallest = std::min({kernel.h, kernel.w, stride.h, stride.w, dilation.h, dilation.w});
+  if (smallest < 1 || std::min(pad.h, pad.w) < 0)
+    reject(node, "kernel {}, stride {}, dilation {}, pad {}: wanted at least 1, 1, 1 and 0", to_string(kernel),
+           to_string(stride), to_string(dilation), to_string(pad));
+}
+
 std::vector<TensorDesc> same_as_src(const Graph& graph, const Node& node) {
   return {{src(graph, node).type, src(graph, node).shape}};
 }

@@ -18,6 +18,9 @@ template <class... Args>
   throw UsageError(format("node '{}': ", node.name) + format(text, std::forward<Args>(args)...));
 }
 
+/// Rejects a window that has no taps or does not move, and a negative border.
+void check_window(const Node& node, Size kernel, Size stride, Size pad, Size dilation = {1, 1});
+
 /// dst is like src[0].
 std::vector<TensorDesc> same_as_src(const Graph& graph, const Node& node);
 Geometry2d same_geometry(const Graph& graph, const Node& node);

@@ -8,7 +8,7 @@ namespace {
 
 std::vector<TensorDesc> infer_argmax(const Graph& graph, const Node& node) {
   Shape shape = src(graph, node).shape;
-  if (shape.c > 256) reject(node, "{} classes do not fit u8: at most 256", shape.c);
+  if (shape.c > 256) reject(node, "{} channels, wanted at most 256: class ids are u8", shape.c);
   shape.c = 1;
   return {{Type::u8, shape}};
 }
@@ -28,9 +28,14 @@ std::vector<TensorDesc> infer_loss(const Graph& graph, const Node& node) {
   ids.c = 1;
   const bool planes = targets.shape == scores.shape && targets.type == scores.type;
   if (!planes && (targets.shape != ids || targets.type != Type::u8))
-    reject(node, "targets are {} {}; scores of {} want one-hot {} of type {} or class ids u8 {}",
+    reject(node,
+           "targets are {} {}; scores of {} want one-hot {} of type {} or class ids u8 {}: resize or "
+           "crop the scores to the labels",
            to_string(targets.type), to_string(targets.shape), to_string(scores.shape), to_string(scores.shape),
            to_string(scores.type), to_string(ids));
+  if (std::get<SoftmaxCrossEntropySpec>(node.spec).shared_denominator &&
+      (node.src.size() < 3 || src(graph, node, 2).shape.count() != 1))
+    reject(node, "shared_denominator wants a third operand of one number: give the value to divide by");
   return {{scores.type, {1, 1, 1, 1}}, {scores.type, {1, 1, 1, 1}}};
 }
 

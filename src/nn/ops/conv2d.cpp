@@ -6,8 +6,9 @@ namespace pixelwise {
 namespace {
 
 void check_channels(const Node& node, int64_t in, int64_t out, int64_t groups) {
+  if (out < 1) reject(node, "{} output channels: wanted at least 1", out);
   if (groups < 1 || in % groups || out % groups)
-    reject(node, "{} groups do not divide {} input and {} output channels", groups, in, out);
+    reject(node, "{} groups do not divide {} input and {} output channels: use a number that does", groups, in, out);
 }
 
 void check_weights(const Graph& graph, const Node& node, const Shape& wanted) {
@@ -48,6 +49,7 @@ void product_gradient(GradientBuilder& gradients, const Node& node) {
 std::vector<TensorDesc> infer(const Graph& graph, const Node& node) {
   const auto& spec = std::get<Conv2dSpec>(node.spec);
   const Value& x = src(graph, node);
+  check_window(node, spec.kernel, spec.stride, spec.pad, spec.dilation);
   check_channels(node, x.shape.c, spec.out_channels, spec.groups);
   check_weights(graph, node, conv2d_weights_shape(spec, x.shape.c));
   const Size size = conv2d_size(spec, x.shape.size());
@@ -68,6 +70,7 @@ Geometry2d geometry(const Graph& graph, const Node& node) {
 std::vector<TensorDesc> infer_transpose(const Graph& graph, const Node& node) {
   const auto& spec = std::get<ConvTranspose2dSpec>(node.spec);
   const Value& x = src(graph, node);
+  check_window(node, spec.kernel, spec.stride, spec.pad, spec.dilation);
   check_channels(node, x.shape.c, spec.out_channels, spec.groups);
   check_weights(graph, node, conv_transpose2d_weights_shape(spec, x.shape.c));
   const Size size = conv_transpose2d_size(spec, x.shape.size());

@@ -24,10 +24,17 @@ std::vector<TensorDesc> infer_add(const Graph& graph, const Node& node) {
   for (const Input& input : node.src) {
     const Value& x = graph.at(input.value);
     if (x.shape != first.shape || x.type != first.type)
-      reject(node, "cannot add '{}' {} {} to '{}' {} {}: crop or resize one of them", x.name, to_string(x.type),
+      reject(node, "cannot add '{}' {} {} to '{}' {} {}: crop, resize or cast one of them", x.name, to_string(x.type),
              to_string(x.shape), first.name, to_string(first.type), to_string(first.shape));
   }
   return {{first.type, first.shape}};
+}
+
+std::vector<TensorDesc> infer_weighted_sum(const Graph& graph, const Node& node) {
+  const Value& first = src(graph, node);
+  if (first.shape.count() != 1)
+    reject(node, "'{}' is {}, wanted one number, such as a loss: use add for maps", first.name, to_string(first.shape));
+  return infer_add(graph, node);
 }
 
 std::vector<TensorDesc> infer_concat(const Graph& graph, const Node& node) {
@@ -37,8 +44,8 @@ std::vector<TensorDesc> infer_concat(const Graph& graph, const Node& node) {
   for (const Input& input : node.src) {
     const Value& x = graph.at(input.value);
     if (x.shape.n != shape.n || x.shape.size() != shape.size() || x.type != first.type)
-      reject(node, "cannot concatenate '{}' {} with '{}' {}: crop or resize one of them", x.name, to_string(x.shape),
-             first.name, to_string(first.shape));
+      reject(node, "cannot concatenate '{}' {} {} with '{}' {} {}: crop, resize or cast one of them", x.name,
+             to_string(x.type), to_string(x.shape), first.name, to_string(first.type), to_string(first.shape));
     shape.c += x.shape.c;
   }
   return {{first.type, shape}};
@@ -49,8 +56,8 @@ std::vector<TensorDesc> infer_crop(const Graph& graph, const Node& node) {
   const Value& x = src(graph, node);
   if (s.top < 0 || s.left < 0 || s.size.h < 1 || s.size.w < 1 || s.top + s.size.h > x.shape.h ||
       s.left + s.size.w > x.shape.w)
-    reject(node, "the window {} at ({}, {}) leaves the map of {}", to_string(s.size), s.top, s.left,
-           to_string(x.shape.size()));
+    reject(node, "the window {} at ({}, {}) is empty or leaves the map of {}: move or shrink it", to_string(s.size),
+           s.top, s.left, to_string(x.shape.size()));
   return {{x.type, {x.shape.n, s.size.h, s.size.w, x.shape.c}}};
 }
 
@@ -109,7 +116,7 @@ const Operator crop_operator{"crop",   infer_crop,     geometry_crop,
 const Operator pad_operator{"pad", infer_pad, geometry_pad, no_flops, plain_gradient, kernels_of<PadSpec, pad_kernels>};
 const Operator cast_operator{"cast",   infer_cast,     same_geometry,
                              no_flops, plain_gradient, kernels_of<CastSpec, cast_kernels>};
-const Operator weighted_sum_operator{"weighted_sum",  infer_add,
+const Operator weighted_sum_operator{"weighted_sum",  infer_weighted_sum,
                                      same_geometry,   one_flop,
                                      shared_gradient, kernels_of<WeightedSumSpec, weighted_sum_kernels>};
 

@@ -10,8 +10,9 @@ template <class Spec>
 Size pooled_size(const Graph& graph, const Node& node, bool ceil) {
   const auto& s = std::get<Spec>(node.spec);
   const Shape x = src(graph, node).shape;
+  check_window(node, s.kernel, s.stride, s.pad);
   if (s.pad.h * 2 > s.kernel.h || s.pad.w * 2 > s.kernel.w)
-    reject(node, "pad {} is more than half of the window {}", to_string(s.pad), to_string(s.kernel));
+    reject(node, "pad {} is more than half of the window {}: use less padding", to_string(s.pad), to_string(s.kernel));
   const Size size = pool_size(s.kernel, s.stride, s.pad, ceil, x.size());
   if (size.h < 1 || size.w < 1)
     reject(node, "the map is {}, the window {} does not fit: use a larger input", to_string(x.size()),
@@ -36,7 +37,7 @@ std::vector<TensorDesc> infer_max(const Graph& graph, const Node& node) {
   const auto& s = std::get<MaxPool2dSpec>(node.spec);
   const Size size = pooled_size<MaxPool2dSpec>(graph, node, s.ceil);
   if (s.kernel.h * s.kernel.w > 256)
-    reject(node, "a window of {} has more than 256 places: indices are u8", to_string(s.kernel));
+    reject(node, "a window of {} has more than 256 places, and indices are u8: use a smaller one", to_string(s.kernel));
   const Value& x = src(graph, node);
   const Shape shape{x.shape.n, size.h, size.w, x.shape.c};
   return {{x.type, shape}, {Type::u8, shape}};
@@ -45,9 +46,10 @@ std::vector<TensorDesc> infer_max(const Graph& graph, const Node& node) {
 std::vector<TensorDesc> infer_unpool(const Graph& graph, const Node& node) {
   const auto& s = std::get<MaxUnpool2dSpec>(node.spec);
   const Value &x = src(graph, node), &indices = src(graph, node, 1);
+  check_window(node, s.kernel, s.stride, s.pad);
   if (indices.type != Type::u8 || indices.shape != x.shape)
-    reject(node, "indices are {} {}, wanted u8 {}", to_string(indices.type), to_string(indices.shape),
-           to_string(x.shape));
+    reject(node, "indices are {} {}, wanted u8 {}: take those of the pooling that made this map",
+           to_string(indices.type), to_string(indices.shape), to_string(x.shape));
   for (const bool ceil : {false, true}) {
     if (pool_size(s.kernel, s.stride, s.pad, ceil, s.size) == x.shape.size())
       return {{x.type, {x.shape.n, s.size.h, s.size.w, x.shape.c}}};

@@ -9,7 +9,7 @@ namespace {
 std::vector<TensorDesc> infer(const Graph& graph, const Node& node) {
   const auto& s = std::get<ResizeSpec>(node.spec);
   const Value& x = src(graph, node);
-  if (s.size.h < 1 || s.size.w < 1) reject(node, "cannot resize to {}", to_string(s.size));
+  if (s.size.h < 1 || s.size.w < 1) reject(node, "cannot resize to {}: wanted at least 1x1", to_string(s.size));
   return {{x.type, {x.shape.n, s.size.h, s.size.w, x.shape.c}}};
 }
 
