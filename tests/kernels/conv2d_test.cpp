@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <string>
@@ -112,6 +113,7 @@ struct Setting {
 // The operands of one pass, in both precisions.
 struct Operands {
   std::vector<Map> src, dst, parameters, extras;  // extras: scale, shift, residual, gate
+  std::vector<double> mean, variance;             // of dst[0], not in the pass of the weights
 };
 
 Size coarse_size(const Case& c) {
@@ -178,6 +180,9 @@ Problem problem_of(const Operands& o, Pass pass, bool wide, Isa isa) {
 
 void run(const Kernel& kernel, Operands& o, Pass pass, const Setting& s, bool wide) {
   const auto view = [wide](Map& m) { return wide ? m.view64 : m.view32; };
+  o.mean.assign(static_cast<size_t>(o.dst[0].view64.shape.c), 0);
+  o.variance = o.mean;
+  Moments moments{o.mean.data(), o.variance.data()};
   Arguments a;
   for (Map& m : o.src) a.src.push_back({view(m), {}, {}, Activation::none});
   for (Map& m : o.dst) a.dst.push_back({view(m), s.extras ? Mode::add : Mode::write});
@@ -187,6 +192,7 @@ void run(const Kernel& kernel, Operands& o, Pass pass, const Setting& s, bool wi
     if (pass != Pass::backward_weights)
       a.epilogue = {view(o.extras[2]), Activation::relu6, view(o.extras[3]), Activation::relu, nullptr};
   }
+  if (pass != Pass::backward_weights) a.epilogue.moments = &moments;
   // NaN everywhere in scratch: what is not written first must not be read. 64-byte alignment by hand.
   std::vector<float> memory(static_cast<size_t>((kernel.scratch_bytes + kernel.packed_bytes) / 4 + 64), NAN);
   const auto aligned = (reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64;
@@ -197,6 +203,17 @@ void run(const Kernel& kernel, Operands& o, Pass pass, const Setting& s, bool wi
 }
 
 bool is_winograd(const Kernel& kernel) { return std::string(kernel.name).starts_with("winograd"); }
+
+// Epilogue::moments, to 1e-4 of the channel with the largest values.
+void expect_moments(const Operands& given, const Operands& wanted, const std::string& what) {
+  double power = 0;
+  for (size_t i = 0; i < wanted.mean.size(); ++i)
+    power = std::max(power, wanted.mean[i] * wanted.mean[i] + wanted.variance[i]);
+  for (size_t i = 0; i < wanted.mean.size(); ++i) {
+    EXPECT_NEAR(given.mean[i], wanted.mean[i], 1e-4 * std::sqrt(power)) << what << ", channel " << i;
+    EXPECT_NEAR(given.variance[i], wanted.variance[i], 1e-4 * power) << what << ", channel " << i;
+  }
+}
 
 TEST(Conv2d, EveryKernelAgreesWithTheDefinition) {
   for (const Case& c : cases) {
@@ -214,6 +231,7 @@ TEST(Conv2d, EveryKernelAgreesWithTheDefinition) {
             if (!kernel.declined.empty() || again) continue;
             Operands o = operands(c, pass, s);
             run(kernel, o, pass, s, false);
+            expect_moments(o, expected, c.name + std::string(", ") + kernel.name);
             for (size_t i = 0; i < o.dst.size(); ++i) {
               EXPECT_EQ(o.dst[i].nans(), fresh.dst[i].nans()) << "gaps were written";
               o.dst[i].wide = expected.dst[i].wide;
@@ -307,9 +325,14 @@ TEST(Conv2d, HandComputed) {
   a.src = {{dense_view(x, Type::f64, {1, 2, 2, 1}), {}, {}, Activation::none}};
   a.dst = {{dense_view(y, Type::f64, {1, 3, 3, 1}), Mode::write}};
   a.parameters = {dense_view(w, Type::f64, {1, 2, 2, 1}), dense_view(b, Type::f64, {1, 1, 1, 1})};
+  double mean = 0, variance = 0;
+  Moments moments{&mean, &variance};
+  a.epilogue.moments = &moments;
   conv2d_kernels({1, {2, 2}, {1, 1}, {1, 1}}, p).back().run(a);
   const double wanted[] = {41, 111, 61, 141, 301, 141, 61, 111, 41};
   for (int i = 0; i < 9; ++i) EXPECT_EQ(y[i], wanted[i]) << i;
+  EXPECT_DOUBLE_EQ(mean, 1009 / 9.0);
+  EXPECT_NEAR(variance, 474200 / 81.0, 1e-9);
 }
 
 TEST(Conv2d, AdjointIdentity) {  // <conv x, y> = <x, conv^T y> = <w, gradient of w>

@@ -278,5 +278,42 @@ TEST(VectorPooling, NaNWins) {
   }
 }
 
+// One value far from the others, at either end of the map: no sum of squares may drown the variance.
+TEST(Vector, BatchNormWithAnOutlier) {
+  const Shape shape{1, 128, 128, 3}, vector{1, 1, 1, 3};
+  const auto pixels = static_cast<double>(shape.pixels());
+  for (const int64_t outlier : {int64_t{0}, shape.pixels() / 2, shape.pixels() - 1}) {
+    std::vector<float> x(static_cast<size_t>(shape.count())), y(x.size());
+    for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(Random(9).normal(i));
+    for (int64_t c = 0; c < 3; ++c) x[static_cast<size_t>(3 * outlier + c)] = 1e4F;
+    for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+      if (isa > best_isa()) continue;
+      Problem problem;
+      problem.isa = isa;
+      problem.src = {{Type::f32, shape}}, problem.dst = {{Type::f32, shape}, {Type::f32, vector}, {Type::f32, vector}};
+      problem.parameters.assign(4, {Type::f32, vector});
+      const Kernel kernel = batch_norm_kernels(BatchNormSpec{}, problem).front();
+      ASSERT_STREQ(kernel.name, "vector");
+      float weight[]{1, 1, 1}, bias[3]{}, running_mean[3]{}, running_var[3]{}, mean[3]{}, inverse[3]{};
+      std::vector<double> scratch(static_cast<size_t>(kernel.scratch_bytes / 8 + 8));
+      Arguments a;
+      a.src = {{dense_view(x.data(), Type::f32, shape), {}, {}, Activation::none}};
+      a.dst = {{dense_view(y.data(), Type::f32, shape)}};
+      for (float* values : {mean, inverse}) a.dst.push_back({dense_view(values, Type::f32, vector)});
+      for (float* values : {weight, bias, running_mean, running_var})
+        a.parameters.push_back(dense_view(values, Type::f32, vector));
+      a.scratch = reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(scratch.data()) + 63) / 64 * 64);
+      kernel.run(a);
+      for (size_t c = 0; c < 3; ++c) {
+        double sum = 0, squares = 0;
+        for (size_t i = c; i < x.size(); i += 3) sum += x[i];
+        for (size_t i = c; i < x.size(); i += 3) squares += (x[i] - sum / pixels) * (x[i] - sum / pixels);
+        EXPECT_NEAR(mean[c], sum / pixels, 1e-5) << to_string(isa) << ", outlier at " << outlier;
+        EXPECT_NEAR(inverse[c] * std::sqrt(squares / pixels + 1e-5), 1, 1e-5) << to_string(isa) << ", " << outlier;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace pixelwise

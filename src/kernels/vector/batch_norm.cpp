@@ -47,6 +47,18 @@ void all_sums(const BatchNormJob& job, const Shape& shape, const Arguments& a, d
   }
 }
 
+// The mean of at most 64 pixels from all over the batch; `sums` is scratch for C doubles.
+void sample_mean(const View& x, double* sums, float* mean) {
+  const int64_t pixels = x.shape.n * x.shape.h * x.shape.w, samples = pixels < 64 ? pixels : 64;
+  for (int64_t c = 0; c < x.shape.c; ++c) sums[c] = 0;
+  for (int64_t i = 0; i < samples; ++i) {
+    const int64_t at = i * pixels / samples, row = at / x.shape.w;
+    const float* pixel = x.at<float>(row / x.shape.h, row % x.shape.h, at % x.shape.w);
+    for (int64_t c = 0; c < x.shape.c; ++c) sums[c] += pixel[c];
+  }
+  for (int64_t c = 0; c < x.shape.c; ++c) mean[c] = static_cast<float>(sums[c] / static_cast<double>(samples));
+}
+
 // y = act(x * scale + shift); `factors` holds the scales and the shifts.
 void apply(const BatchNormJob& job, const Arguments& a, const float* factors) {
   const View x = a.src[0].view, y = a.dst[0].view;
@@ -84,9 +96,8 @@ void batch_norm_forward(const BatchNormJob& job, const Arguments& a) {
     }
     return apply(job, a, factors);
   }
-  // Shifted by the first pixel, so that sum of squares - square of sum loses nothing where the mean is large.
-  const float* first = x.at<float>(0, 0, 0);
-  for (int64_t c = 0; c < channels; ++c) factors[c] = first[c];
+  // Shifted to about the mean, so that sum of squares - square of sum loses nothing.
+  sample_mean(x, total, factors);
   all_sums(job, x.shape, a, total,
            [&](int64_t n, int64_t i, int64_t j, int64_t c, int64_t left, vfloat& sum, vfloat& squares) {
              const vfloat shifted = load_some(x.at<float>(n, i, j) + c, left) - load_some(factors + c, left);
