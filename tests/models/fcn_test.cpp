@@ -1,6 +1,7 @@
 // The numbers that the FCN paper (Long, Shelhamer, Darrell 2015) and its authors' models give; here they are derived.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -110,6 +111,56 @@ TEST(Fcn, ScoresEveryPixelOfAnySize) {
         EXPECT_EQ(pixels.h.stride, 1);
         EXPECT_EQ(pixels.w.offset, 0);  // a score lies on its pixel
       }
+    }
+  }
+}
+
+// Sizes that no stride divides, grey pictures too: every pixel gets a score that is a number.
+TEST(SlowFcn, RunsAtOddSizes) {
+  for (const char* name :
+       {"fcn32s_vgg16", "fcn16s_vgg16", "fcn8s_vgg16", "fcn32s_vgg16_bn", "fcn16s_vgg16_bn", "fcn8s_vgg16_bn"}) {
+    for (const char* padding : {"same", "published"}) {
+      for (const Shape& shape : {Shape{1, 65, 49, 3}, {1, 97, 131, 1}}) {
+        SCOPED_TRACE(name + std::string(" ") + padding + " " + to_string(shape));
+        ModelOptions options;
+        options.padding = padding;
+        options.width = 1.0 / 32;
+        options.fc_channels = 8;
+        Built fcn(name, options, shape);
+        fcn.graph.at(fcn.scores).external = true;
+        Parameters parameters;
+        parameters.ensure(fcn.graph, 1);
+        for (Parameter* p : parameters.all()) {  // class c scores c + 1 everywhere
+          if (!p->name.starts_with("classifier.score_") || !p->name.ends_with(".weight")) continue;
+          std::fill_n(p->view().as<float>(), p->shape.count(), 0.0F);
+        }
+        for (int64_t c = 0; c < 21; ++c)
+          parameters.at("classifier.score_fr.bias").view().as<float>()[c] = static_cast<float>(c + 1);
+        Executor executor(fcn.graph, parameters, std::make_shared<Arena>());
+        const View image = executor.view("image");
+        std::fill_n(image.as<float>(), shape.count(), 1.0F);
+        executor.run();
+        const View scores = executor.view(fcn.scores);
+        ASSERT_EQ(scores.shape, (Shape{1, shape.h, shape.w, 21}));
+        for (int64_t i = 0; i < scores.shape.count(); ++i) ASSERT_TRUE(std::isfinite(scores.as<float>()[i])) << i;
+        const float* middle = scores.at<float>(0, shape.h / 2, shape.w / 2);
+        EXPECT_GT(middle[0], 0.5);
+        for (int64_t c = 1; c < 21; ++c) EXPECT_NEAR(middle[c], (c + 1) * middle[0], 1e-3);
+      }
+    }
+  }
+}
+
+// Section 4.3: upsampling inside the net is learned, or stays bilinear.
+TEST(Fcn, UpsamplingIsLearnedOrFixed) {
+  for (const char* upsampling : {"learned", "fixed"}) {
+    ModelOptions options;
+    options.upsampling = upsampling;
+    const Built fcn("fcn8s_vgg16", options, {1, 32, 32, 3});
+    for (const char* name : {"upscore2", "upscore_pool4", "upscore8"}) {
+      const Value& weights = fcn.graph.at(fcn.graph.find("classifier." + std::string(name) + ".weight"));
+      EXPECT_EQ(weights.frozen, upsampling == std::string("fixed")) << name;
+      EXPECT_EQ(weights.init, Init::bilinear) << name;
     }
   }
 }
