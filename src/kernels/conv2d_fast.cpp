@@ -163,8 +163,8 @@ std::string declines(const Convolution& conv, const Problem& problem) {
   if (conv.groups > 1) return format("{} groups: it is for 1", conv.groups);
   if (conv.stride.h > Axis::max_phases || conv.stride.w > Axis::max_phases)
     return format("stride {}: it is for up to {}", to_string(conv.stride), Axis::max_phases);
-  if (conv.kernel.h * conv.kernel.w > 1024)
-    return format("kernel {}: it is for up to 1024 taps", to_string(conv.kernel));
+  if (conv.kernel.h * conv.kernel.w > Gather::max_taps)
+    return format("kernel {}: it is for up to {} taps", to_string(conv.kernel), Gather::max_taps);
   return {};
 }
 

@@ -10,8 +10,6 @@
 namespace pixelwise::PIXELWISE_ISA {
 namespace {
 
-constexpr int64_t max_runs = 1024;
-
 // The weights of destination channels [o0, o0 + width) and source channels [c0, c0 + channels) for one phase:
 // [tap row][tap column][channel][lane], 0 in lanes past the last channel.
 void pack_panel(const Gather& g, const View& w, const AxisPhase& h, const AxisPhase& v, int64_t o0, int64_t width,
@@ -90,7 +88,7 @@ struct Band {
 struct Row {
   const float* x;
   int64_t step, length, run_count;
-  Run runs[max_runs];
+  Run runs[Gather::max_taps];
 };
 
 void set_row(const Gather& g, const Arguments& a, const Band& band, const AxisPhase& h, const AxisPhase& v, int64_t q,
