@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 #include <string>
 #include <vector>
@@ -282,6 +283,7 @@ TEST(Conv2d, WinogradErrsByLessThanPrecisionAllows) {
 }
 
 TEST(Conv2d, WinogradServesPrecisionFp32WhereItPays) {
+  if (std::getenv("PIXELWISE_KERNELS")) GTEST_SKIP() << "other kernels are forced";
   const auto selected = [](Precision precision, const Shape& x, Size dilation) {
     const Case c{"", x, x.c, {3, 3}, {1, 1}, dilation, dilation};
     Problem problem = problem_of(operands(c, Pass::forward, {}), Pass::forward, false, best_isa());
