@@ -1,26 +1,11 @@
 // Packs a rectangle of a map, borders included, into scratch, and applies the Source on the way.
 #pragma once
-#include "core/simd.hpp"
-#include "pixelwise/core/parallel.hpp"
-#include "pixelwise/kernels/kernel.hpp"
+#include "kernels/vector/maps.hpp"
 
 namespace pixelwise::PIXELWISE_ISA {
 
 [[gnu::always_inline]] inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 [[gnu::always_inline]] inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-
-[[gnu::always_inline]] inline vfloat activate(vfloat v, Activation act) {
-  if (act == Activation::none) return v;
-  v = v < 0.0f ? zero() : v;  // NaN stays NaN
-  return act == Activation::relu6 ? (v > 6.0f ? broadcast(6.0f) : v) : v;
-}
-
-[[gnu::always_inline]] inline vfloat load_some(const float* p, int64_t n) {
-  return n >= lanes ? load(p) : load_tail(p, n);
-}
-[[gnu::always_inline]] inline void store_some(float* p, vfloat v, int64_t n) {
-  n >= lanes ? store(p, v) : store_tail(p, v, n);
-}
 
 /// Channels [c, c + lanes) of a pixel whose first channel is at p, as the Source gives them; 0 past the last.
 [[gnu::always_inline]] inline vfloat load_source(const Source& s, const float* p, int64_t c, int64_t left) {
@@ -68,11 +53,7 @@ inline void pack_rectangle(const Source& s, int64_t n, int64_t top, int64_t rows
                                                 bool add, float* dst, int64_t left) {
   if (residual) v = v + load_some(residual, left);
   v = activate(v, e.act);
-  if (gate && e.gate_act != Activation::none) {
-    const vfloat open = load_some(gate, left);
-    v = open > 0.0f ? v : zero();
-    if (e.gate_act == Activation::relu6) v = open < 6.0f ? v : zero();
-  }
+  if (gate) v = gated(v, load_some(gate, left), e.gate_act);
   if (add) v = v + load_some(dst, left);
   store_some(dst, v, left);
 }
