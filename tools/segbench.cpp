@@ -10,9 +10,11 @@ int main(int argc, char** argv) {
   CLI::App app("Times a training step or an inference, against the measured peak of this machine.");
   pixelwise::BenchArguments a;
   std::string op;
+  bool ladder = false;
   app.add_option("--model", a.model, "name of a model");
   app.add_option("--config", a.config, "configuration (instead of a name)");
   app.add_option("--operator", op, "name of an operator: times its cases in all passes (instead of a model)");
+  app.add_flag("--ladder", ladder, "one convolution, from naive loops to Winograd (instead of a model)");
   app.add_option("--set", a.settings, "key=value; may be repeated")->type_size(1);
   app.add_option("--size", a.size, "HEIGHTxWIDTH; default: the crop");
   app.add_option("--batch", a.batch, "photos; default: the configuration's");
@@ -29,6 +31,7 @@ int main(int argc, char** argv) {
     return app.exit(error) ? 2 : 0;
   }
   return pixelwise::run_command("segbench", [&] {
+    if (ladder) return pixelwise::bench_ladder_command({a.threads, a.runs});
     return op.empty() ? bench_command(a) : pixelwise::bench_operator_command({op, a.threads, a.runs});
   });
 }

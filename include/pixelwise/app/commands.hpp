@@ -59,4 +59,10 @@ struct BenchOperatorArguments {
 };
 int bench_operator_command(const BenchOperatorArguments& arguments);
 
+/// One convolution written in ever faster ways (kernels/ladder.hpp).
+struct BenchLadderArguments {
+  int64_t threads = 0, runs = 5;
+};
+int bench_ladder_command(const BenchLadderArguments& arguments);
+
 }  // namespace pixelwise
