@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds Pixelwise and runs its tests. --all adds sanitizers, the preset `minimal`, every kernel forced in turn and
-# every command of README and docs. --no-install: do not look for packages.
+# every command of README and docs. --no-install: do not look for packages. Warnings are errors with --all and where CI
+# is set (elsewhere what tools/quickstart.sh has built is not built again).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,10 +15,13 @@ for argument in "$@"; do
 done
 $install && tools/setup.sh
 
-# test PRESET [ctest options]: builds everything and runs the tests.
+strict=()
+if $all || [[ ${CI:-} ]]; then strict=(-- -DPIXELWISE_WERROR=ON); fi
+
+# run_tests PRESET [ctest options]: builds everything and runs the tests.
 run_tests() {
   local preset=$1 && shift
-  tools/build.sh "$preset" -- -DPIXELWISE_WERROR=ON
+  tools/build.sh "$preset" "${strict[@]}"
   ctest --preset "$preset" -j "$(nproc)" "$@"
 }
 
@@ -26,7 +30,7 @@ if $all; then
   for preset in asan-ubsan tsan; do
     OMP_NUM_THREADS=3 run_tests "$preset" -LE slow
   done
-  tools/build.sh release -- -DPIXELWISE_WERROR=ON
+  tools/build.sh release "${strict[@]}"
   for kernel in definition im2col; do
     echo "== tests with PIXELWISE_KERNELS=$kernel"
     PIXELWISE_KERNELS=$kernel ctest --preset release -j "$(nproc)" -LE slow
