@@ -30,8 +30,9 @@ function(pixelwise_flags target)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
   if(PIXELWISE_SANITIZE)
-    # GCC 12 takes values that only sanitizers look at for uninitialised ones (std::regex, for example).
-    target_compile_options(${target} PRIVATE -fsanitize=${PIXELWISE_SANITIZE} -fno-omit-frame-pointer
+    # GCC 12 takes values that only sanitizers look at for uninitialised ones (std::regex, for example), and at -O2 needs
+    # minutes for the checked kernels.
+    target_compile_options(${target} PRIVATE -fsanitize=${PIXELWISE_SANITIZE} -fno-omit-frame-pointer -O1 -g1
                                              -Wno-maybe-uninitialized)
     target_link_options(${target} PUBLIC -fsanitize=${PIXELWISE_SANITIZE})
   endif()
