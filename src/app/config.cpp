@@ -24,6 +24,10 @@ Fields model_fields(Config::Model& m) {
        {"same", "published"}},
       {"dropout", &o.dropout, "probability; null: the published", {0, 0.99}},
       {"width", &o.width, "factor on the channels of the backbone", {0.01, 16}},
+      {"channel_multiple",
+       &o.channel_multiple,
+       "MobileNetV2: channels are a multiple of it (1: Google's narrow DeepLabs)",
+       {1, 64}},
       {"fc_channels", &o.fc_channels, "channels of fc6 and fc7; null: 4096 x width", positive},
       {"upsampling", &o.upsampling, "FCN: bilinear upsampling that is learned on, or fixed", {}, {"learned", "fixed"}},
       {"at_once", &o.at_once, "FCN: scale pool4 by 0.01 and pool3 by 0.0001, for training in one stage"},
@@ -38,12 +42,19 @@ Fields model_fields(Config::Model& m) {
        "always the running ones, no batch norm, or no branch",
        {},
        {"batch", "running", "unnormalised", "none"}},
+      {"batch_norm", &o.batch_norm, "FCN heads, DeepLab: false: biases instead, for weights that it was folded into"},
+      {"head_conv", &o.head_conv,
+       "DeepLab v3: a 3x3 convolution between ASPP and the scores (torchvision's has it, Google's not)"},
       {"auxiliary", &o.auxiliary, "ResNets: the auxiliary head in training, its loss times 0.5"},
       {"align_corners", &o.align_corners, "DeepLab, FCN heads: of bilinear resizing"},
   };
   Fields weights{
       {"file", &m.weights.file, "safetensors file to start from; null: random weights"},
-      {"load", &m.weights.load, "which part of the model it has to hold", {}, {"all", "backbone", "matching"}},
+      {"load",
+       &m.weights.load,
+       "which part of the model is loaded, and has to be there; `matching`: whatever fits",
+       {},
+       {"all", "all_but_classifier", "backbone", "matching"}},
   };
   Fields normalize{
       {"mean", &m.normalize.mean, "one a channel: input = (pixel - mean) / std", {-any, any}},

@@ -74,7 +74,8 @@ Training::Training(const Config& config, const std::string& run, bool resume_run
 void Training::load_initial_weights() {
   const std::optional<std::string>& file = config_.model.weights.file;
   if (!file) return;
-  const LoadReport report = load_weights(*file, parameters_, load_mode(config_.model.weights.load));
+  const LoadReport report =
+      load_weights(*file, parameters_, load_mode(config_.model.weights.load), classifier_of(model_spec(config_)));
   std::fputs(format("{}: {}\n", *file, to_string(report)).c_str(), stderr);
 }
 

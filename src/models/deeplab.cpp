@@ -20,17 +20,17 @@ class Head {
     int branch = 0;
     const auto branch_name = [&] { return format("{}.convs.{}", name, branch++); };
     std::string part = branch_name();
-    std::vector<ValueId> branches{conv_norm(b_, x, part + ".0", part + ".1", {channels_})};
+    std::vector<ValueId> branches{conv_norm(b_, spec_.options, x, part + ".0", part + ".1", {channels_})};
     for (const int64_t rate : rates_) branches.push_back(conv3x3(x, branch_name(), 0, rate));
     if (spec_.options.image_pooling != "none") branches.push_back(image_pooling(x, branch_name()));
     ValueId y = branches.size() == 1 ? branches[0] : b_.concat(branches, name + ".concat");
-    y = conv_norm(b_, y, name + ".project.0", name + ".project.1", {channels_});
+    y = conv_norm(b_, spec_.options, y, name + ".project.0", name + ".project.1", {channels_});
     return b_.dropout(y, name + ".project.3", spec_.options.dropout.value_or(dropout));
   }
 
   // 2018, section 3.1 and table 1: 48 channels of the finer map, concatenated; two 3x3 convolutions.
   ValueId decode(ValueId x, ValueId low_level) {
-    low_level = conv_norm(b_, low_level, "classifier.low_level.0", "classifier.low_level.1", {48});
+    low_level = conv_norm(b_, spec_.options, low_level, "classifier.low_level.0", "classifier.low_level.1", {48});
     x = resize_like(x, low_level, "classifier.decoder.resize");
     x = b_.concat({x, low_level}, "classifier.decoder.concat");
     x = conv3x3(x, "classifier.decoder", 0, 1);
@@ -40,10 +40,10 @@ class Head {
   // Layers are numbered as in a torch Sequential, from `first`.
   ValueId conv3x3(ValueId x, const std::string& name, int first, int64_t rate) {
     const auto layer = [&](int i) { return format("{}.{}", name, first + i); };
-    if (!spec_.options.separable) return conv_norm(b_, x, layer(0), layer(1), {channels_, 3, 1, rate});
+    if (!spec_.options.separable) return conv_norm(b_, spec_.options, x, layer(0), layer(1), {channels_, 3, 1, rate});
     const int64_t in = b_.at(x).shape.c;
-    x = conv_norm(b_, x, layer(0), layer(1), {in, 3, 1, rate, in});
-    return conv_norm(b_, x, layer(3), layer(4), {channels_});
+    x = conv_norm(b_, spec_.options, x, layer(0), layer(1), {in, 3, 1, rate, in});
+    return conv_norm(b_, spec_.options, x, layer(3), layer(4), {channels_});
   }
 
  private:
@@ -58,9 +58,10 @@ class Head {
     if (choice != "batch" && choice != "running" && choice != "unnormalised")
       throw UsageError(format("model.options.image_pooling is '{}'; use batch, running, unnormalised or none", choice));
     Conv2dSpec conv{channels_};
-    conv.bias = choice == "unnormalised";
+    const bool normalised = spec_.options.batch_norm && choice != "unnormalised";
+    conv.bias = !normalised;
     ValueId y = b_.conv2d(b_.global_avg_pool(x, name + ".0"), name + ".1", conv);
-    if (choice != "unnormalised") {
+    if (normalised) {
       const bool running = choice == "running" || b_.at(y).shape.n == 1;
       y = b_.batch_norm(y, name + ".2", 1e-5, 0.1, running ? Phase::inference : b_.phase());
     }
@@ -81,8 +82,12 @@ ModelOutputs deeplabv3(Builder& builder, const ModelSpec& spec, ValueId image, M
   const Backbone backbone = make_backbone(builder, spec.options, image, output_stride);
   Head head(builder, spec, output_stride);
   ValueId x = head.aspp(backbone.map, "classifier.0", 0.5);
-  x = head.conv3x3(x, "classifier", 1, 1);
-  x = builder.conv2d(x, spec.options.separable ? "classifier.7" : "classifier.4", {spec.classes, {1, 1}});
+  const char* score = "classifier.1";
+  if (spec.options.head_conv) {
+    x = head.conv3x3(x, "classifier", 1, 1);
+    score = spec.options.separable ? "classifier.7" : "classifier.4";
+  }
+  x = builder.conv2d(x, score, {spec.classes, {1, 1}});
   return to_pixels(builder, spec, x, backbone, image);
 }
 

@@ -101,7 +101,8 @@ ModelOutputs fcn_vgg16(Builder& builder, const ModelSpec& spec, ValueId image) {
 }
 
 ValueId fcn_head(Builder& builder, const ModelSpec& spec, ValueId x, const std::string& name) {
-  x = conv_norm(builder, x, name + ".0", name + ".1", {std::max<int64_t>(1, builder.at(x).shape.c / 4), 3});
+  x = conv_norm(builder, spec.options, x, name + ".0", name + ".1",
+                {std::max<int64_t>(1, builder.at(x).shape.c / 4), 3});
   x = builder.dropout(x, name + ".3", spec.options.dropout.value_or(0.1));
   return builder.conv2d(x, name + ".4", {spec.classes, {1, 1}});
 }

@@ -12,7 +12,8 @@ int64_t scaled(int64_t channels, double width) {
   return std::max<int64_t>(1, std::llround(static_cast<double>(channels) * width));
 }
 
-ValueId conv_norm(Builder& builder, ValueId x, const std::string& conv, const std::string& norm, const ConvNorm& spec) {
+ValueId conv_norm(Builder& builder, const ModelOptions& options, ValueId x, const std::string& conv,
+                  const std::string& norm, const ConvNorm& spec) {
   const int64_t pad = spec.dilation * (spec.kernel - 1) / 2;
   x = builder.conv2d(x, conv,
                      {spec.channels,
@@ -21,8 +22,8 @@ ValueId conv_norm(Builder& builder, ValueId x, const std::string& conv, const st
                       {pad, pad},
                       {spec.dilation, spec.dilation},
                       spec.groups,
-                      false});
-  x = builder.batch_norm(x, norm, spec.eps);
+                      !options.batch_norm});
+  if (options.batch_norm) x = builder.batch_norm(x, norm, spec.eps);
   if (spec.act == Activation::none) return x;
   return builder.node(norm + ".act", ActivationSpec{spec.act}, {x})[0];
 }

@@ -11,13 +11,15 @@ namespace pixelwise {
 /// A count of channels times the model's width, at least 1.
 int64_t scaled(int64_t channels, double width);
 
-/// A convolution without bias that keeps the size (but for its stride), batch norm, and an activation.
+/// A convolution without bias that keeps the size (but for its stride), batch norm, and an activation. With the option
+/// `batch_norm` false: a convolution with bias, and the activation.
 struct ConvNorm {
   int64_t channels, kernel = 1, stride = 1, dilation = 1, groups = 1;
   Activation act = Activation::relu;
   double eps = 1e-5;
 };
-ValueId conv_norm(Builder& builder, ValueId x, const std::string& conv, const std::string& norm, const ConvNorm& spec);
+ValueId conv_norm(Builder& builder, const ModelOptions& options, ValueId x, const std::string& conv,
+                  const std::string& norm, const ConvNorm& spec);
 
 /// Layers stride until the map has the output stride wanted; from there on they are dilated instead. The layer that
 /// would have strided still has the dilation before it, as torchvision's replace_stride_with_dilation and DeepLab do

@@ -31,7 +31,7 @@ ModelOutputs segnet(Builder& builder, const ModelSpec& spec, ValueId image) {
     size_t number = stage >= 3 ? 3 : 2;
     for (const int64_t channels : stages[s]) {
       const std::string name = format("classifier.conv{}_{}_D", stage, number--);
-      x = conv_norm(builder, x, name, name + "_bn", {scaled(channels, width), 3});
+      x = conv_norm(builder, spec.options, x, name, name + "_bn", {scaled(channels, width), 3});
     }
     if (stage >= 3) x = dropout_always(builder, x, format("classifier.drop{}", stage), dropout);
   }
@@ -48,7 +48,7 @@ ModelOutputs segnet_basic(Builder& builder, const ModelSpec& spec, ValueId image
   ValueId x = image;
   for (int stage = 1; stage <= 4; ++stage) {
     const std::string name = format("backbone.conv{}", stage);
-    x = conv_norm(builder, x, name, name + "_bn", {channels, 7});
+    x = conv_norm(builder, spec.options, x, name, name + "_bn", {channels, 7});
     pools.push_back(pool(builder, x, format("backbone.pool{}", stage)));
     x = pools.back().map();
     if (stage >= 3) x = dropout_always(builder, x, format("backbone.drop{}", stage), dropout);
@@ -56,7 +56,7 @@ ModelOutputs segnet_basic(Builder& builder, const ModelSpec& spec, ValueId image
   for (int stage = 4; stage >= 1; --stage) {
     const std::string name = format("classifier.conv_decode{}", stage);
     x = unpool(builder, pools[static_cast<size_t>(stage - 1)], x, format("classifier.upsample{}", stage));
-    x = conv_norm(builder, x, name, name + "_bn", {channels, 7, 1, 1, 1, Activation::none});
+    x = conv_norm(builder, spec.options, x, name, name + "_bn", {channels, 7, 1, 1, 1, Activation::none});
     if (stage >= 3) x = dropout_always(builder, x, format("classifier.drop{}", stage), dropout);
   }
   return {builder.conv2d(x, "classifier.conv_classifier", {spec.classes, {1, 1}}), no_value};

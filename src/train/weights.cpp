@@ -98,17 +98,24 @@ bool fits(const TensorInfo& tensor, const Parameter& parameter) {
          tensor.count() == parameter.shape.count();
 }
 
-// torchvision's name -> ours.
+// torchvision's name -> ours: VGG16's fully connected layers, and any backbone that stands alone in its file (VGG16,
+// MobileNetV2: features.; ResNet: conv1., bn1., layer1. to layer4.).
 struct Prefix {
   const char *theirs, *ours;
 };
 constexpr Prefix prefixes[] = {
-    {"features.", "backbone.features."},
     {"classifier.0.", "classifier.fc6."},
     {"classifier.3.", "classifier.fc7."},
+    {"", "backbone."},
 };
 
 bool is_backbone(const std::string& name) { return name.starts_with("backbone."); }
+// A part of the loss (its class weights) is no part of the model: the configuration says what it is.
+bool is_of_loss(const std::string& name) { return name.ends_with("loss.class_weights"); }
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 std::string first_few(const std::vector<std::string>& names) {
   constexpr size_t shown = 4;
@@ -117,23 +124,29 @@ std::string first_few(const std::vector<std::string>& names) {
   return names.size() > shown ? format("{} and {} more", text, names.size() - shown) : text;
 }
 
-void require(const std::string& path, LoadMode mode, const LoadReport& report) {
+// The text of a wrong shape begins with the name.
+bool only_classifier(const LoadReport& report, const std::vector<std::string>& classifier) {
+  return report.missing.empty() &&
+         std::all_of(report.wrong_shape.begin(), report.wrong_shape.end(),
+                     [&](const auto& text) { return contains(classifier, text.substr(0, text.find(':'))); });
+}
+
+void require(const std::string& path, LoadMode mode, const LoadReport& report,
+             const std::vector<std::string>& classifier) {
   const auto refuse = [&](const std::vector<std::string>& names, const char* what) {
     if (!names.empty())
       throw DataError(format("{}: {}: {}; use model.weights.load = \"matching\" to load only what fits", path, what,
                              first_few(names)));
   };
-  const auto backbone = [](std::vector<std::string> names) {
-    std::erase_if(names, [](const std::string& name) { return !is_backbone(name); });
-    return names;
-  };
-  if (mode == LoadMode::all) {
+  if (mode != LoadMode::matching) {
+    if (!report.wrong_shape.empty() && only_classifier(report, classifier))
+      throw DataError(
+          format("{}: weights for another number of classes: {}; use model.weights.load = \"all_but_classifier\" to "
+                 "load the rest",
+                 path, first_few(report.wrong_shape)));
     refuse(report.wrong_shape, "tensors of another shape");
     refuse(report.missing, "tensors are missing");
-    refuse(report.unexpected, "tensors that the model has not got");
-  } else if (mode == LoadMode::backbone) {
-    refuse(backbone(report.wrong_shape), "tensors of another shape");
-    refuse(backbone(report.missing), "tensors are missing");
+    if (mode != LoadMode::backbone) refuse(report.unexpected, "tensors that the model has not got");
   }
   if (report.matched.empty())
     throw DataError(format("{}: none of its tensors has a name and shape of this model; it holds {}", path,
@@ -144,9 +157,10 @@ void require(const std::string& path, LoadMode mode, const LoadReport& report) {
 
 LoadMode load_mode(const std::string& name) {
   if (name == "all") return LoadMode::all;
+  if (name == "all_but_classifier") return LoadMode::all_but_classifier;
   if (name == "backbone") return LoadMode::backbone;
   if (name == "matching") return LoadMode::matching;
-  throw UsageError(format("model.weights.load is '{}'; use all, backbone or matching", name));
+  throw UsageError(format("model.weights.load is '{}'; use all, all_but_classifier, backbone or matching", name));
 }
 
 std::string to_string(const LoadReport& report) {
@@ -158,6 +172,7 @@ std::string to_string(const LoadReport& report) {
   list("missing, keep their values", report.missing);
   list("unexpected, passed over", report.unexpected);
   list("of another shape, keep their values", report.wrong_shape);
+  list("not asked for, keep their values", report.left_out);
   return text;
 }
 
@@ -182,7 +197,12 @@ void read_parameter(const SafetensorsFile& file, const TensorInfo& tensor, Param
     read_rows<float>(file, tensor, parameter);
 }
 
-LoadReport load_weights(const SafetensorsFile& file, Parameters& parameters, LoadMode mode) {
+LoadReport load_weights(const SafetensorsFile& file, Parameters& parameters, LoadMode mode,
+                        const std::vector<std::string>& classifier) {
+  const auto asked_for = [&](const std::string& name) {
+    if (mode == LoadMode::backbone) return is_backbone(name);
+    return mode != LoadMode::all_but_classifier || !contains(classifier, name);
+  };
   LoadReport report;
   std::vector<std::pair<const TensorInfo*, Parameter*>> pairs;
   std::set<std::string> seen;
@@ -194,26 +214,33 @@ LoadReport load_weights(const SafetensorsFile& file, Parameters& parameters, Loa
       continue;
     }
     Parameter& parameter = parameters.at(name);
+    if (!asked_for(name)) continue;
     if (!fits(tensor, parameter)) {
       report.wrong_shape.push_back(format("{}: {} in the file, {} in the model", name, shape_text(tensor.shape),
                                           shape_text(parameter.torch_shape())));
-    } else if (mode != LoadMode::backbone || is_backbone(name)) {
+    } else {
       pairs.emplace_back(&tensor, &parameter);
       report.matched.push_back(name);
     }
   }
   for (const Parameter* parameter : parameters.all()) {
-    if (!seen.contains(parameter->name)) report.missing.push_back(parameter->name);
+    const std::string& name = parameter->name;
+    if (is_of_loss(name)) continue;
+    if (!asked_for(name))
+      report.left_out.push_back(name);
+    else if (!seen.contains(name))
+      report.missing.push_back(name);
   }
-  for (auto* names : {&report.matched, &report.missing, &report.unexpected, &report.wrong_shape})
+  for (auto* names : {&report.matched, &report.missing, &report.unexpected, &report.wrong_shape, &report.left_out})
     std::sort(names->begin(), names->end());
-  require(file.path(), mode, report);  // before anything is changed
+  require(file.path(), mode, report, classifier);  // before anything is changed
   for (const auto& [tensor, parameter] : pairs) read_parameter(file, *tensor, *parameter);
   return report;
 }
 
-LoadReport load_weights(const std::string& path, Parameters& parameters, LoadMode mode) {
-  return load_weights(SafetensorsFile(path), parameters, mode);
+LoadReport load_weights(const std::string& path, Parameters& parameters, LoadMode mode,
+                        const std::vector<std::string>& classifier) {
+  return load_weights(SafetensorsFile(path), parameters, mode, classifier);
 }
 
 TensorToWrite tensor_to_write(const Parameter& parameter, const std::string& name) {
@@ -229,7 +256,9 @@ TensorToWrite tensor_to_write(const Parameter& parameter, const std::string& nam
 void save_weights(const std::string& path, const Parameters& parameters,
                   const std::map<std::string, std::string>& metadata) {
   std::vector<TensorToWrite> tensors;
-  for (const Parameter* parameter : parameters.all()) tensors.push_back(tensor_to_write(*parameter, parameter->name));
+  for (const Parameter* parameter : parameters.all()) {
+    if (!is_of_loss(parameter->name)) tensors.push_back(tensor_to_write(*parameter, parameter->name));
+  }
   write_safetensors(path, std::move(tensors), metadata);
 }
 

@@ -15,12 +15,12 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-Parameters parameters_of(const std::string& model, uint64_t seed) {
+Parameters parameters_of(const std::string& model, uint64_t seed, int64_t classes = 21) {
   Graph graph;
   Builder builder(graph, Phase::training);
   ModelOptions options;
   options.width = 1.0 / 16;
-  build_model(builder, {model, 21, 3, options}, builder.input("image", Type::f32, {1, 32, 32, 3}));
+  build_model(builder, {model, classes, 3, options}, builder.input("image", Type::f32, {1, 32, 32, 3}));
   Parameters parameters;
   parameters.ensure(graph, seed);
   return parameters;
@@ -88,6 +88,48 @@ TEST(ModelWeights, TorchvisionsVgg16LoadsByName) {
     expect("classifier.fc7.bias", "classifier.3.bias");
     if (batch_norm) expect("backbone.features.41.running_var", "features.41.running_var");
   }
+}
+
+// tests/convert/torchvision_test.py has torchvision's own names.
+TEST(ModelWeights, BackbonesLoadFromFilesOfTheirOwn) {
+  const std::vector<std::pair<const char*, const char*>> models{
+      {"segnet", "features.0.weight"},
+      {"fcn_resnet18", "layer4.1.bn2.running_var"},
+      {"deeplabv3_resnet50", "layer1.0.downsample.0.weight"},
+      {"deeplabv3plus_mobilenet_v2", "features.17.conv.2.weight"}};
+  for (const auto& [model, name] : models) {
+    const ScratchFolder scratch;
+    const std::string prefix = "backbone.";
+    Parameters saved = parameters_of(model, 2), loaded = parameters_of(model, 3);
+    std::vector<TensorToWrite> tensors;
+    for (const Parameter* p : saved.all()) {
+      if (p->name.starts_with(prefix)) tensors.push_back(tensor_to_write(*p, p->name.substr(prefix.size())));
+    }
+    write_safetensors(scratch.path("w"), tensors, {});
+    ASSERT_NE(SafetensorsFile(scratch.path("w")).find(name), nullptr) << model;
+    const LoadReport report = load_weights(scratch.path("w"), loaded, LoadMode::backbone);
+    EXPECT_EQ(report.matched.size(), tensors.size()) << model;
+    EXPECT_TRUE(report.missing.empty()) << model;
+    EXPECT_FALSE(report.left_out.empty()) << model;
+    const View ours = loaded.at(prefix + name).view(), theirs = saved.at(prefix + name).view();
+    EXPECT_TRUE(std::equal(ours.as<float>(), ours.as<float>() + ours.shape.count(), theirs.as<float>())) << model;
+  }
+}
+
+TEST(ModelWeights, TheClassifierIsWhatDependsOnTheClasses) {
+  EXPECT_EQ(classifier_of({"deeplabv3_resnet50", 21, 3, {}}), (Names{"classifier.4.weight", "classifier.4.bias"}));
+  ModelOptions auxiliary;
+  auxiliary.auxiliary = true;
+  EXPECT_EQ(classifier_of({"fcn_resnet18", 5, 3, auxiliary}),
+            (Names{"classifier.4.weight", "classifier.4.bias", "aux_classifier.4.weight", "aux_classifier.4.bias"}));
+  const ScratchFolder scratch;
+  save_weights(scratch.path("w"), parameters_of("fcn16s_vgg16", 2, 21), {});
+  Parameters camvid = parameters_of("fcn16s_vgg16", 3, 11);
+  const LoadReport report =
+      load_weights(scratch.path("w"), camvid, LoadMode::all_but_classifier, classifier_of({"fcn16s_vgg16", 11, 3, {}}));
+  EXPECT_EQ(report.left_out,
+            (Names{"classifier.score_fr.bias", "classifier.score_fr.weight", "classifier.score_pool4.bias",
+                   "classifier.score_pool4.weight", "classifier.upscore16.weight", "classifier.upscore2.weight"}));
 }
 
 TEST(ModelWeights, StagesStartFromTheCoarserNet) {

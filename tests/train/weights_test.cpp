@@ -143,6 +143,11 @@ TEST(Weights, BackboneLoadsNothingElse) {
   const Parameters before = make(small_fcn, 1);
   const LoadReport report = load_weights(torchvision_vgg(scratch), parameters, LoadMode::backbone);
   EXPECT_EQ(report.matched, (std::vector<std::string>{"backbone.features.0.bias", "backbone.features.0.weight"}));
+  EXPECT_EQ(report.left_out,
+            (std::vector<std::string>{"classifier.fc6.weight", "classifier.fc7.weight", "classifier.score.weight"}));
+  EXPECT_TRUE(report.missing.empty());
+  const std::string text = to_string(report);
+  EXPECT_NE(text.find("not asked for, keep their values: classifier.fc6.weight"), std::string::npos) << text;
   EXPECT_TRUE(equal(parameters.at("classifier.fc6.weight"), *before.find("classifier.fc6.weight")));
   const std::string without = write_counting(scratch.path("no_bias"), {{"features.0.weight", {4, 2, 3, 3}, 1}});
   const std::string message = message_of([&] { load_weights(without, parameters, LoadMode::backbone); });
@@ -182,6 +187,46 @@ TEST(Weights, MatchingKeepsWhatHasAnotherShape) {
   EXPECT_THROW(load_weights(scratch.path("none"), parameters, LoadMode::matching), DataError);
 }
 
+TEST(Weights, AnotherNumberOfClassesIsNamed) {
+  const ScratchFolder scratch;
+  const std::vector<Wanted> list{{"a", {2, 1, 1, 3}}, {"score", {11, 1, 1, 4}}};
+  const std::vector<std::string> classifier{"score"};
+  Parameters parameters = make(list, 1);
+  const Parameters before = make(list, 1);
+  write_counting(scratch.path("w"), {{"a", {2, 3, 1, 1}, 0}, {"score", {21, 4, 1, 1}, 0}});
+  const std::string message =
+      message_of([&] { load_weights(scratch.path("w"), parameters, LoadMode::all, classifier); });
+  EXPECT_NE(message.find("another number of classes: score: 21x4x1x1 in the file, 11x4x1x1"), std::string::npos)
+      << message;
+  EXPECT_NE(message.find("all_but_classifier"), std::string::npos) << message;
+  EXPECT_TRUE(equal(parameters.at("a"), *before.find("a")));
+
+  const LoadReport report = load_weights(scratch.path("w"), parameters, LoadMode::all_but_classifier, classifier);
+  EXPECT_EQ(report.matched, std::vector<std::string>{"a"});
+  EXPECT_EQ(report.left_out, classifier);
+  EXPECT_TRUE(report.wrong_shape.empty());
+  EXPECT_TRUE(equal(parameters.at("score"), *before.find("score")));
+
+  // As many classes: the classifier is left out all the same. What else differs is still refused.
+  write_counting(scratch.path("w"), {{"a", {2, 3, 1, 1}, 0}, {"score", {11, 4, 1, 1}, 0}});
+  load_weights(scratch.path("w"), parameters, LoadMode::all_but_classifier, classifier);
+  EXPECT_TRUE(equal(parameters.at("score"), *before.find("score")));
+  write_counting(scratch.path("w"), {{"score", {21, 4, 1, 1}, 0}});
+  EXPECT_THROW(load_weights(scratch.path("w"), parameters, LoadMode::all_but_classifier, classifier), DataError);
+}
+
+TEST(Weights, ClassWeightsOfALossAreNoPartOfTheModel) {
+  const ScratchFolder scratch;
+  const std::vector<Wanted> model{{"a", {2, 1, 1, 3}}};
+  std::vector<Wanted> training = model;
+  training.push_back({"main_loss.class_weights", {1, 1, 1, 4}, Layout::vector});
+  Parameters saved = make(training, 1), loaded = make(training, 2), whole = make(model, 2);
+  save_weights(scratch.path("w"), saved, {});
+  EXPECT_EQ(SafetensorsFile(scratch.path("w")).tensors().size(), 1u);
+  EXPECT_TRUE(load_weights(scratch.path("w"), loaded, LoadMode::all).missing.empty());
+  EXPECT_EQ(load_weights(scratch.path("w"), whole, LoadMode::all).matched, std::vector<std::string>{"a"});
+}
+
 TEST(Weights, ValuesThatAreNotFiniteAreNamed) {
   const ScratchFolder scratch;
   const std::vector<Wanted> list{{"fine", {1, 1, 1, 3}, Layout::vector}, {"broken", {2, 1, 1, 3}}};
@@ -212,6 +257,7 @@ TEST(Weights, PyTorchsCountOfBatchesIsPassedOver) {
 
 TEST(Weights, LoadModesByName) {
   EXPECT_EQ(load_mode("all"), LoadMode::all);
+  EXPECT_EQ(load_mode("all_but_classifier"), LoadMode::all_but_classifier);
   EXPECT_EQ(load_mode("backbone"), LoadMode::backbone);
   EXPECT_EQ(load_mode("matching"), LoadMode::matching);
   EXPECT_THROW(load_mode("some"), UsageError);

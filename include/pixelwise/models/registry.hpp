@@ -14,6 +14,7 @@ struct ModelOptions {
   std::string padding = "same";        ///< fcn: same or published (pad 100)
   std::optional<double> dropout;       ///< default: the published (fcn on VGG16, SegNet, ASPP 0.5; v3+, fcn heads 0.1)
   double width = 1;                    ///< factor on the channels of the backbone
+  int64_t channel_multiple = 8;        ///< mobilenet_v2: channels are a multiple of it; 1 in Google's narrow DeepLabs
   std::optional<int64_t> fc_channels;  ///< of fc6 and fc7; default 4096 * width
   std::string upsampling = "learned";  ///< fcn: learned or fixed; both start bilinear
   bool at_once = false;                ///< fcn: scale the pools of the skips by 0.0001 and 0.01 (all-at-once FCN-8s)
@@ -23,6 +24,8 @@ struct ModelOptions {
   int64_t head_channels = 256;                ///< of ASPP and the v3+ decoder
   bool separable = false;                     ///< depthwise-separable 3x3 convolutions in ASPP and decoder
   std::string image_pooling = "batch";        ///< of ASPP: batch, running, unnormalised or none
+  bool batch_norm = true;                     ///< false: convolutions have a bias instead (it was folded into them)
+  bool head_conv = true;                      ///< deeplabv3: 3x3 before the scores, as torchvision; Google's have none
   bool auxiliary = false;                     ///< torchvision's auxiliary head, in training
   bool align_corners = false;                 ///< of the bilinear resizing
 };
@@ -51,5 +54,7 @@ const std::vector<ModelEntry>& model_registry();
 /// Throws UsageError with the nearest name, and all of them, where there is none.
 const ModelEntry& find_model(const std::string& name);
 ModelOutputs build_model(Builder& builder, const ModelSpec& spec, ValueId image);
+/// The parameters whose shape depends on the number of classes.
+std::vector<std::string> classifier_of(const ModelSpec& spec);
 
 }  // namespace pixelwise
