@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "app/model_graph.hpp"
+#include "app/report.hpp"
 #include "core/format.hpp"
 #include "pixelwise/core/error.hpp"
 #include "pixelwise/io/json.hpp"
@@ -86,6 +87,7 @@ int describe_command(const DescribeArguments& arguments) {
   const ModelGraph model = model_graph(arguments);
   const Graph& graph = model.graph;
   const Plan plan = make_plan(graph, graph.all(), precision_of(model.config));
+  print_warnings(graph);
   const std::string text = arguments.json ? dump_json(rows_json(node_rows(graph, plan, graph.all())), 1) + "\n"
                                           : describe(graph, plan, graph.all());
   std::fputs(text.c_str(), stdout);

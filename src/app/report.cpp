@@ -1,5 +1,10 @@
 #include "app/report.hpp"
 
+#include <cstdio>
+
+#include "core/format.hpp"
+#include "pixelwise/nn/describe.hpp"
+
 namespace pixelwise {
 namespace {
 
@@ -12,6 +17,10 @@ JsonValue::Array to_json(const std::vector<std::optional<double>>& values) {
 }
 
 }  // namespace
+
+void print_warnings(const Graph& graph) {
+  for (const std::string& warning : warnings_of(graph)) std::fputs(format("warning: {}\n", warning).c_str(), stderr);
+}
 
 JsonValue::Object metrics_json(const ConfusionMatrix& matrix, const std::vector<std::string>& class_names) {
   const Metrics metrics = metrics_of(matrix);

@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "app/report.hpp"
 #include "app/training.hpp"
 #include "core/format.hpp"
 #include "pixelwise/app/commands.hpp"
@@ -35,6 +36,7 @@ void dry_run(const Config& config) {
   }
   const int64_t states = config.optimizer.name == "sgd" ? (config.optimizer.momentum > 0 ? 1 : 0) : 2;
   const int64_t kept = parameters * (1 + states) * size_of(Type::f32);
+  print_warnings(graph);
   std::fputs(describe(graph, plan, graph.all()).c_str(), stdout);
   std::fputs(format("planned peak memory: {:.1f} MiB (arena {:.1f}, parameters and optimiser {:.1f})\n",
                     mib(plan.arena_bytes + kept), mib(plan.arena_bytes), mib(kept))

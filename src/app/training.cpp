@@ -60,6 +60,7 @@ Training::Training(const Config& config, const std::string& run, bool resume_run
       executor_(make_executor(config_, *train_set_, parameters_, arena_)),
       optimizer_(config.optimizer, trained_parameters(executor_.graph(), parameters_)),
       evaluator_(make_evaluator({})) {
+  print_warnings(executor_.graph());
   set_class_weights();
   const bool begun = resume_run && !list_checkpoints(run).empty();
   if (begun)

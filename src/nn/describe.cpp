@@ -37,6 +37,21 @@ int64_t total_flops(const Graph& graph, Range nodes) {
   return flops;
 }
 
+std::vector<std::string> warnings_of(const Graph& graph) {
+  std::vector<std::string> warnings;
+  for (const Node& node : graph.nodes) {
+    const auto* conv = std::get_if<Conv2dSpec>(&node.spec);
+    if (!conv || node.pass != Pass::forward || conv->kernel == Size{1, 1}) continue;
+    const Shape& map = graph.at(node.src[0].value).shape;
+    if (conv->dilation.h > 1 && conv->dilation.h >= map.h && conv->dilation.w > 1 && conv->dilation.w >= map.w)
+      warnings.push_back(
+          format("node '{}': its rate {} lies wholly outside its map of {}: only the centre of the kernel sees "
+                 "anything; use smaller rates, larger photos or crops, or a smaller output stride",
+                 node.name, conv->dilation.h, to_string(map.size())));
+  }
+  return warnings;
+}
+
 std::string describe(const Graph& graph, const Plan& plan, Range nodes) {
   const std::vector<NodeRow> rows = node_rows(graph, plan, nodes);
   size_t width = 4;

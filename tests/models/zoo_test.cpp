@@ -4,6 +4,7 @@
 #include "core/format.hpp"
 #include "pixelwise/core/error.hpp"
 #include "pixelwise/models/registry.hpp"
+#include "pixelwise/nn/describe.hpp"
 #include "pixelwise/nn/differentiate.hpp"
 
 namespace pixelwise {
@@ -91,6 +92,23 @@ TEST(Zoo, ScoresEveryPixelAtEveryOutputStride) {
   }
 }
 
+TEST(Zoo, EveryModelTakesAPhotoOfOnePixel) {
+  for (const ModelEntry& entry : model_registry())
+    EXPECT_EQ(Built(entry.name, {}, {1, 1, 1, 3}).scores(), (Shape{1, 1, 1, 21})) << entry.name;
+}
+
+// Batch norm cannot train on one value: the message tells where, and what to do.
+TEST(Zoo, TrainingOnTooSmallACropIsRefused) {
+  try {
+    Built("deeplabv3plus_resnet50", narrow(), {1, 8, 8, 3}, Phase::training);
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_EQ(std::string(error.what()),
+              "node 'backbone.layer2.0.bn2': training normalises over one value a channel (a map of 1x1x1x8): use a "
+              "larger batch or crop");
+  }
+}
+
 TEST(Zoo, RefusesAnOutputStrideThatNoBackboneHas) {
   ModelOptions options = narrow();
   options.output_stride = 12;
@@ -100,6 +118,48 @@ TEST(Zoo, RefusesAnOutputStrideThatNoBackboneHas) {
   } catch (const UsageError& error) {
     EXPECT_EQ(std::string(error.what()), "model.options.output_stride is 12; wanted 8, 16 or 32");
   }
+}
+
+// Rates 6, 12, 18 at output stride 16: a photo of 65x49 has a map of 5x4.
+TEST(DeepLab, RatesOutsideTheMapAreNamed) {
+  const auto warnings = [](const Shape& image) {
+    return warnings_of(Built("deeplabv3plus_mobilenet_v2", narrow(), image).graph);
+  };
+  const std::vector<std::string> small = warnings({1, 65, 49, 3});
+  ASSERT_EQ(small.size(), 3u);
+  EXPECT_TRUE(small[1].starts_with("node 'classifier.aspp.convs.2.0': its rate 12 lies wholly outside its map of 5x4"))
+      << small[1];
+  EXPECT_EQ(warnings({1, 97, 97, 3}).size(), 2u);  // a map of 7x7
+  EXPECT_EQ(warnings({1, 97, 193, 3}).size(), 1u) << "7x13: rate 12 still sees to the left and to the right";
+  EXPECT_TRUE(warnings({1, 321, 321, 3}).empty());
+}
+
+TEST(DeepLab, WithoutBatchNormConvolutionsHaveABias) {
+  ModelOptions options = narrow();
+  options.batch_norm = false;
+  for (const char* name : {"fcn_resnet18", "deeplabv3_mobilenet_v2", "deeplabv3plus_xception65"}) {
+    if (name[0] == 'f') options.head_channels = ModelOptions{}.head_channels;
+    const Built built(name, options, {2, 65, 49, 3}, Phase::training);
+    for (const Node& node : built.graph.nodes) {
+      EXPECT_FALSE(std::holds_alternative<BatchNormSpec>(node.spec)) << name << ' ' << node.name;
+      const auto* conv = std::get_if<Conv2dSpec>(&node.spec);
+      if (conv) {
+        EXPECT_TRUE(conv->bias) << name << ' ' << node.name;
+      }
+    }
+    options.head_channels = narrow().head_channels;
+  }
+}
+
+// Google's widths below 1 are no multiples of 8: the 688,357 values of its model of width 0.5 for VOC.
+TEST(DeepLab, GooglesNarrowNetwork) {
+  ModelOptions options = narrow();
+  options.width = 0.5;
+  options.head_channels = 256;
+  options.channel_multiple = 1;
+  options.rates = std::vector<int64_t>{};
+  options.head_conv = options.batch_norm = false;
+  EXPECT_EQ(Built("deeplabv3_mobilenet_v2", options, {1, 65, 49, 3}).parameters(), 688357);
 }
 
 TEST(DeepLab, TrainsOnOnePhoto) {
