@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # run_commands.sh DOCUMENT...: runs every command of the ```sh blocks of the documents, in order, in a scratch copy of
 # the tree, and fails at the first that fails. Trainings are cut to two steps on eight samples (quickstart.sh runs
-# whole), and start without the weights of ImageNet. Blocks marked ```sh data need PIXELWISE_TEST_DATA (a folder with
-# VOCdevkit and CamVid) and are skipped without it. Downloads have a test of their own; test.sh, which calls this, is
-# not called again. Needs build/release.
+# whole), and start without the weights of ImageNet; segeval of --weights looks at eight samples. Blocks marked ```sh data
+# need PIXELWISE_TEST_DATA (a folder with VOCdevkit and CamVid) and are skipped without it; data/get_weights.sh takes
+# weights from its folder `weights` and needs PIXELWISE_PYTHON (tools/convert). Other downloads have a test of their own;
+# test.sh, which calls this, is not called again. Needs build/release.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 scratch=$(mktemp -d)
@@ -17,6 +18,7 @@ for tool in "$root"/build/release/bin/seg*; do
   short=""
   [[ $name == segtrain ]] &&
     short='[[ " $* " == *" --config "* && $SHORT ]] && set -- "$@" --set train.max_steps=2 --set data.first=8'
+  [[ $name == segeval ]] && short='[[ " $* " == *" --weights "* && $SHORT ]] && set -- "$@" --set data.first=8'
   printf '#!/usr/bin/env bash\n%s\nexec "%s" "$@"\n' "$short" "$tool" >"$tree/build/release/bin/$name"
   chmod +x "$tree/build/release/bin/$name"
 done
@@ -25,6 +27,12 @@ if [[ ${PIXELWISE_TEST_DATA:-} ]]; then
   for set in VOCdevkit CamVid; do ln -s "$PIXELWISE_TEST_DATA/$set" "$tree/data/$set"; done
   cp "$(find "$PIXELWISE_TEST_DATA/VOCdevkit/" -name '*.jpg' | sort | head -1)" "$tree/photo.jpg"
 fi
+
+# Weights that are there (no other is fetched), and a Python that converts them.
+export PYTHON=${PIXELWISE_PYTHON:-python3} WEIGHTS_URL
+fetched=$(find "${PIXELWISE_TEST_DATA:-/nonexistent}/weights/" -name 'deeplabv3_257_mv_gpu.tflite' 2>/dev/null | head -1 || true)
+"$PYTHON" -c 'import numpy, safetensors, tflite' 2>/dev/null || fetched=""
+WEIGHTS_URL=file://$(dirname "$fetched")
 
 # "kind<TAB>command" for every command; lines ending in \ are joined, comments dropped.
 commands() {
@@ -39,7 +47,11 @@ for document in "$@"; do
       git\ clone*|cd\ *|tools/test.sh*|.ci/run*|docker*|data/get_voc.sh*) skipped=$((skipped + 1)); continue ;;
     esac
     if [[ $kind == data && -z ${PIXELWISE_TEST_DATA:-} ]]; then skipped=$((skipped + 1)); continue; fi
-    command=${command/ --weights vgg16.safetensors/}
+    [[ $command == *segtrain* ]] && command=$(sed 's| --weights data/weights/[^ ]*||' <<<"$command")
+    case $command in
+      *deeplabv3_mobilenetv2_voc*) [[ $fetched ]] || { skipped=$((skipped + 1)); continue; } ;;
+      data/get_weights.sh*) skipped=$((skipped + 1)); continue ;;
+    esac
     short=1
     if [[ $command == tools/quickstart.sh* ]]; then command="tools/quickstart.sh --no-install" short=""; fi
     echo "== $document: $command"
