@@ -24,6 +24,10 @@ int main(int argc, char** argv) {
   app.add_flag("--json", a.json, "one line of JSON");
   app.add_flag("--profile", a.profile, "the time of every node");
   app.add_flag("--explain", a.explain, "which kernel serves each node, and why others declined");
+  app.add_flag("--paced", a.paced,
+               "a run for each line of standard input, whose ms it prints: to time programs in turn");
+  app.add_option("--write-step", a.write_step,
+                 "write weights, inputs, loss and gradients of a step to this file, and stop");
   app.set_version_flag("--version", pixelwise::version());
   try {
     app.parse(argc, argv);

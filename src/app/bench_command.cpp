@@ -2,8 +2,10 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <iostream>
 #include <map>
 
+#include "app/bench_step.hpp"
 #include "app/model_graph.hpp"
 #include "core/format.hpp"
 #include "pixelwise/core/cpu.hpp"
@@ -30,8 +32,16 @@ void fill_inputs(const Executor& executor, int64_t classes) {
     labels.as<uint8_t>()[i] = static_cast<uint8_t>(random.next_below(static_cast<uint64_t>(classes)));
 }
 
-// Seconds of each run: forward; in training forward, backward and the optimiser's step.
-std::vector<double> time_runs(const ModelGraph& model, Executor& executor, Parameters& parameters, int64_t runs) {
+// Waits for a line from whoever paces the runs; false at their end.
+bool next_line() {
+  std::string line;
+  return static_cast<bool>(std::getline(std::cin, line));
+}
+
+// Seconds of each run: forward; in training forward, backward and the optimiser's step. Paced: as many runs as there
+// are lines on standard input, so that two programs can be timed in turn.
+std::vector<double> time_runs(const ModelGraph& model, Executor& executor, Parameters& parameters,
+                              const BenchArguments& arguments) {
   std::unique_ptr<Optimizer> optimizer;
   std::vector<View> gradients;
   if (model.training) {
@@ -43,13 +53,16 @@ std::vector<double> time_runs(const ModelGraph& model, Executor& executor, Param
     optimizer->bind(gradients);
   }
   std::vector<double> seconds;
-  for (int64_t i = -1; i < runs; ++i) {  // the first one warms up
+  for (int64_t i = -1; i < arguments.runs || arguments.paced; ++i) {  // the first one warms up
+    if (arguments.paced && i >= 0 && !next_line()) break;
     const auto start = std::chrono::steady_clock::now();
     executor.run();
     if (optimizer) optimizer->step(1e-6, optimizer->check());
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     if (i >= 0) seconds.push_back(took.count());
+    if (arguments.paced) std::cout << took.count() * 1e3 << std::endl;
   }
+  if (seconds.empty()) throw UsageError("--paced: standard input had no line, so nothing was timed");
   std::sort(seconds.begin(), seconds.end());
   return seconds;
 }
@@ -112,8 +125,9 @@ int bench_command(const BenchArguments& arguments) {
   Executor executor(model.graph, parameters, std::make_shared<Arena>(), precision_of(model.config));
   fill_inputs(executor, model.config.model.classes);
   if (arguments.profile) return profile(executor), 0;
+  if (!arguments.write_step.empty()) return write_step(arguments.write_step, executor, parameters), 0;
 
-  const std::vector<double> seconds = time_runs(model, executor, parameters, arguments.runs);
+  const std::vector<double> seconds = time_runs(model, executor, parameters, arguments);
   const double median = seconds[seconds.size() / 2], mib = 1 << 20;
   const double gflop = static_cast<double>(total_flops(model.graph, model.graph.all())) * 1e-9;
   const double peak = peak_gflops();

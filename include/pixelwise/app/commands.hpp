@@ -49,6 +49,8 @@ int describe_command(const DescribeArguments& arguments);
 struct BenchArguments : ModelArguments {
   int64_t threads = 0, runs = 5;
   bool json = false, profile = false, explain = false;
+  bool paced = false;      ///< a run for each line of standard input; prints its ms
+  std::string write_step;  ///< a file for the weights, inputs, loss and gradients of one step; nothing is timed
 };
 int bench_command(const BenchArguments& arguments);
 

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Times Pixelwise against PyTorch, ONNX Runtime and OpenVINO on this machine: installs them into a virtual environment
+# under build/, runs both sides in turn on the same weights, and prints a table (docs/benchmarks.md). Options as
+# compare.py --help. Needs Python 3.10 or newer and build/release.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+venv=build/compare/venv
+if [[ ! -x $venv/bin/python ]]; then
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet -r tools/compare/requirements.txt
+fi
+exec "$venv/bin/python" tools/compare/compare.py "$@"
