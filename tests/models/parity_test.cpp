@@ -186,6 +186,12 @@ std::vector<Case> model_cases() {
   add("deeplabv3plus_mobilenet_v2", rates({1, 2, 3}), stride(8));
   add("deeplabv3plus_resnet10", rates({1, 2}), separable);
   add("deeplabv3plus_xception65", rates({1, 2}), separable);
+  add("deeplabv3_mobilenet_v2", rates({1, 2}), separable, [](ModelOptions& o) {
+    o.channel_multiple = 1;
+    o.head_conv = o.batch_norm = false;
+    o.align_corners = true;
+  });
+  cases.back().fixture += "_google";
   return cases;
 }
 INSTANTIATE_TEST_SUITE_P(Models, Parity, testing::ValuesIn(model_cases()), test_name);
