@@ -145,9 +145,11 @@ TrainedModel::TrainedModel(const std::string& weights_path) {
   class_names_ = pixelwise::class_names(config_);
   constexpr int64_t any = 64;  // the shapes of parameters do not depend on the photo's size
   parameters_.ensure(inference_graph(model_spec(config_), {1, any, any, config_.model.in_channels}), 0);
-  const LoadReport report = load_weights(file, parameters_, LoadMode::matching);
-  if (!report.missing.empty() || !report.wrong_shape.empty())
-    throw DataError(format("{}: does not hold the whole model: {}", weights_path, to_string(report)));
+  LoadReport report = load_weights(file, parameters_, LoadMode::matching);
+  std::erase_if(report.unexpected, [](const std::string& name) { return name.starts_with("aux_classifier."); });
+  if (!report.missing.empty() || !report.wrong_shape.empty() || !report.unexpected.empty())
+    throw DataError(
+        format("{}: does not hold the model of its own configuration: {}", weights_path, to_string(report)));
 }
 
 MakeExecutor TrainedModel::maker(Keep keep) {

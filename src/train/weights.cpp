@@ -207,7 +207,8 @@ LoadReport load_weights(const SafetensorsFile& file, Parameters& parameters, Loa
   std::vector<std::pair<const TensorInfo*, Parameter*>> pairs;
   std::set<std::string> seen;
   for (const TensorInfo& tensor : file.tensors()) {
-    if (tensor.name.ends_with("num_batches_tracked")) continue;  // PyTorch counts batches; nothing depends on it
+    // PyTorch counts batches; nothing depends on it. Class weights are the configuration's.
+    if (tensor.name.ends_with("num_batches_tracked") || is_of_loss(tensor.name)) continue;
     const std::string name = model_name_of(tensor.name, parameters);
     if (name.empty() || !seen.insert(name).second) {
       report.unexpected.push_back(tensor.name);

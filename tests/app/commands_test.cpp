@@ -3,7 +3,9 @@
 #include <sys/wait.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <limits>
 
 #include "pixelwise/io/files.hpp"
 #include "pixelwise/io/image.hpp"
@@ -107,6 +109,40 @@ TEST_F(Commands, ErrorsHaveTheirExitCodes) {
   EXPECT_EQ(run("segtrain --config tiny.json --run r --set optimizer.lr=1e30"), 5);
   EXPECT_EQ(run("segeval --weights tiny.json"), 3);
   EXPECT_EQ(run("segeval"), 2);
+}
+
+TEST_F(Commands, ModelsThatCannotBeAreNamed) {
+  const std::string deeplab = "segdescribe deeplabv3plus_mobilenet_v2 --size 65x49 --set model.options.";
+  EXPECT_EQ(run(deeplab + "output_stride=12"), 2);
+  EXPECT_NE(text("stderr").find("model.options.output_stride is 12; wanted 8, 16 or 32"), std::string::npos);
+  EXPECT_EQ(run(deeplab + "output_stride=4"), 2);
+  EXPECT_NE(text("stderr").find("model.options.output_stride"), std::string::npos);
+  EXPECT_EQ(run(deeplab + "rates=[1,2,3]"), 0);
+  EXPECT_EQ(text("stderr"), "");
+  EXPECT_EQ(run(deeplab + "rates=[1,2,18]"), 0);
+  EXPECT_NE(text("stderr").find("warning: node 'classifier.aspp.convs.3.0': its rate 18"), std::string::npos);
+  EXPECT_EQ(run("segdescribe segnet --size 1x1 --batch 1 --mode train"), 2);  // training on one value
+  EXPECT_NE(text("stderr").find("node 'backbone.features.1'"), std::string::npos) << text("stderr");
+}
+
+TEST_F(Commands, WeightsThatDoNotFitAreNamed) {
+  ASSERT_EQ(run("segtrain --config tiny.json --run r"), 0) << text("stderr");
+  const std::string start = "segtrain --config tiny.json --weights r/weights.safetensors --run ";
+  EXPECT_EQ(run(start + "all --set model.weights.load=all"), 0) << text("stderr");
+  EXPECT_NE(text("stderr").find("0 missing, 0 unexpected, 0 of another shape"), std::string::npos) << text("stderr");
+  const std::string other = " --set model.classes=8 --set data.class_names=null";
+  EXPECT_EQ(run(start + "other --set model.weights.load=all" + other), 3);
+  EXPECT_NE(text("stderr").find("another number of classes"), std::string::npos) << text("stderr");
+  EXPECT_EQ(run(start + "rest --set model.weights.load=all_but_classifier" + other), 0) << text("stderr");
+  EXPECT_NE(text("stderr").find("not asked for, keep their values: classifier."), std::string::npos) << text("stderr");
+
+  std::string bytes = text("r/weights.safetensors");
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::memcpy(bytes.data() + bytes.size() - sizeof nan, &nan, sizeof nan);
+  write_file(scratch_.path("nan.safetensors"), bytes);
+  EXPECT_EQ(run("segeval --weights nan.safetensors"), 3);
+  EXPECT_NE(text("stderr").find("tensor '"), std::string::npos) << text("stderr");
+  EXPECT_NE(text("stderr").find("has nan at element"), std::string::npos) << text("stderr");
 }
 
 TEST_F(Commands, EvaluationAndPredictionUseTheRun) {
