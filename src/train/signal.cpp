@@ -3,14 +3,16 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
+
 namespace pixelwise {
 namespace {
 
-volatile sig_atomic_t caught = 0;
+std::atomic<int> caught{0};  // any thread may be the one that the signal interrupts
+static_assert(std::atomic<int>::is_always_lock_free, "a handler must not wait for a lock");
 
 void on_signal(int number) {
-  if (caught) _exit(128 + number);  // the only way out that is safe in a handler
-  caught = number;
+  if (caught.exchange(number)) _exit(128 + number);  // the only way out that is safe in a handler
 }
 
 }  // namespace
