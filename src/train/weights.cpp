@@ -135,13 +135,15 @@ void require(const std::string& path, LoadMode mode, const LoadReport& report,
              const std::vector<std::string>& classifier) {
   const auto refuse = [&](const std::vector<std::string>& names, const char* what) {
     if (!names.empty())
-      throw DataError(format("{}: {}: {}; use model.weights.load = \"matching\" to load only what fits", path, what,
-                             first_few(names)));
+      throw DataError(
+          format("{}: {}: {}; to load a part, ask for it with model.weights.load: all_but_classifier, "
+                 "backbone or matching (whatever fits)",
+                 path, what, first_few(names)));
   };
   if (mode != LoadMode::matching) {
     if (!report.wrong_shape.empty() && only_classifier(report, classifier))
       throw DataError(
-          format("{}: weights for another number of classes: {}; use model.weights.load = \"all_but_classifier\" to "
+          format("{}: weights for another number of classes: {}; use model.weights.load=all_but_classifier to "
                  "load the rest",
                  path, first_few(report.wrong_shape)));
     refuse(report.wrong_shape, "tensors of another shape");

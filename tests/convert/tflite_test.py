@@ -210,7 +210,14 @@ def main():
         net, _ = deeplab(image, **small)
         message = convert(folder, net, net.operators[20][2], 16, code=3)  # a map inside the backbone as scores
         assert "not" in message, message
-        print("refuses other networks")
+        whole = (folder / "net.tflite").read_bytes()
+        for length in (0, 100, len(whole) // 2, len(whole) - 100):
+            (folder / "cut.tflite").write_bytes(whole[:length])
+            done = subprocess.run([sys.executable, CONVERT, folder / "cut.tflite", folder / "cut.safetensors"],
+                                  capture_output=True, text=True)
+            assert done.returncode == 3 and "cut.tflite: not" in done.stderr, (length, done.stderr)
+            assert not (folder / "cut.safetensors").exists()
+        print("refuses other networks and damaged files")
 
 
 main()

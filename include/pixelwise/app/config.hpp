@@ -18,7 +18,7 @@ namespace pixelwise {
 struct Config {
   struct Weights {
     std::optional<std::string> file;
-    std::string load = "backbone";
+    std::string load = "all";
   };
   struct Model {
     std::string name = "fcn8s_vgg16";
