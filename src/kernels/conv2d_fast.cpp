@@ -158,11 +158,15 @@ std::string declines_types(const Problem& problem) {
   return {};
 }
 
+std::string declines_stride(const Convolution& conv) {
+  if (std::max(conv.stride.h, conv.stride.w) <= Axis::max_phases) return {};
+  return format("stride {}: it is for up to {}", to_string(conv.stride), Axis::max_phases);
+}
+
 std::string declines(const Convolution& conv, const Problem& problem) {
   if (const std::string types = declines_types(problem); !types.empty()) return types;
   if (conv.groups > 1) return format("{} groups: it is for 1", conv.groups);
-  if (conv.stride.h > Axis::max_phases || conv.stride.w > Axis::max_phases)
-    return format("stride {}: it is for up to {}", to_string(conv.stride), Axis::max_phases);
+  if (const std::string stride = declines_stride(conv); !stride.empty()) return stride;
   if (conv.kernel.h * conv.kernel.w > Gather::max_taps)
     return format("kernel {}: it is for up to {} taps", to_string(conv.kernel), Gather::max_taps);
   return {};
@@ -198,17 +202,29 @@ Kernel implicit_gemm(const Convolution& conv, const Problem& problem) {
 Kernel depthwise(const Convolution& conv, const Problem& problem) {
   Kernel kernel{"depthwise"};
   kernel.declined = declines_types(problem);
+  if (kernel.declined.empty()) kernel.declined = declines_stride(conv);
   if (!conv.depthwise())
     kernel.declined = format("{} groups of {} and {} channels: it is for groups of one", conv.groups,
                              conv.fine_channels / conv.groups, conv.coarse_channels / conv.groups);
   if (!kernel.declined.empty()) return kernel;
-  const bool from_fine = (problem.pass == Pass::forward) != conv.transposed;
-  const Depthwise d{conv.kernel, conv.stride, conv.pad, conv.dilation, from_fine, conv.transposed ? 1 : 0};
   const bool weights = problem.pass == Pass::backward_weights;
+  const auto d = std::make_shared<Depthwise>();
+  d->fine_operand = conv.transposed ? 1 : 0;
+  // The map whose rows are walked through, all of them in `chunks` parts.
+  const Shape& map = weights ? problem.src[static_cast<size_t>(1 - d->fine_operand)].shape : problem.dst[0].shape;
+  const auto axis = weights || (problem.pass == Pass::forward) != conv.transposed ? forward_axis : backward_axis;
+  d->h = axis(conv.kernel.h, conv.stride.h, conv.pad.h, conv.dilation.h, map.h);
+  d->w = axis(conv.kernel.w, conv.stride.w, conv.pad.w, conv.dilation.w, map.w);
+  d->chunks = std::min<int64_t>(map.n * map.h, 32);
+  if (weights) {
+    const int64_t sum_bytes = 4 * conv.kernel.h * conv.kernel.w * round_up(map.c, lanes_of(problem.isa));
+    d->chunks = std::clamp<int64_t>(slab_bytes / sum_bytes, 1, d->chunks);
+    kernel.scratch_bytes = d->chunks * sum_bytes;
+  }
   const Entry<Depthwise> run =
       weights ? PIXELWISE_PICK(problem.isa, depthwise_weights) : PIXELWISE_PICK(problem.isa, depthwise);
   kernel.run = [d, run, weights](const Arguments& a) {
-    run(d, a);
+    run(*d, a);
     if (!weights) take_moments<float>(a);
   };
   return kernel;

@@ -52,6 +52,11 @@ const Case cases[] = {
     {"groups", {2, 8, 9, 6}, 9, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 3},
     {"depthwise", {2, 9, 10, 24}, 24, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 24},
     {"atrous depthwise", {1, 9, 8, 21}, 21, {3, 3}, {1, 1}, {2, 2}, {2, 2}, 21},
+    {"depthwise, whole and partial vectors", {2, 21, 17, 53}, 53, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 53},
+    {"depthwise 7x5", {1, 19, 11, 18}, 18, {7, 5}, {1, 1}, {3, 2}, {1, 1}, 18},
+    {"depthwise, axes differ", {1, 12, 19, 20}, 20, {2, 5}, {1, 3}, {1, 0}, {3, 2}, 20},
+    {"depthwise, stride beyond the kernel", {1, 11, 12, 8}, 8, {2, 2}, {3, 4}, {0, 1}, {1, 1}, 8},
+    {"depthwise, atrous beyond the map", {1, 9, 7, 32}, 32, {3, 3}, {1, 1}, {12, 12}, {12, 12}, 32},
 };
 
 // Random values in a map whose pixels and rows have gaps; the gaps hold NaN, and must stay so.

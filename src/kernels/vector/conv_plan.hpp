@@ -54,9 +54,9 @@ struct Correlation {
 
 /// Every channel by itself, in all passes, vectorised over the channels.
 struct Depthwise {
-  Size kernel, stride, pad, dilation;
-  bool from_fine = true;  ///< the pass reads the fine map and writes the coarse one
-  int fine_operand = 0;   ///< of Arguments::src, where the weight gradient reads both
+  Axis h, w;             ///< of the pass's destination; of the coarse map, where it is the weights
+  int64_t chunks = 0;    ///< of rows
+  int fine_operand = 0;  ///< of Arguments::src, where the weight gradient reads both
 };
 
 #define PIXELWISE_DECLARE_CONVOLUTION(isa)                        \

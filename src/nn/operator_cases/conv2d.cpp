@@ -28,6 +28,8 @@ OperatorCases conv2d_cases() {
       {"depthwise", {Conv2dSpec{19, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 19, false}}, {map(2, 9, 8, 19)}},
       {"depthwise stride 2", {Conv2dSpec{16, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 16}}, {map(1, 10, 9, 16)}, relu},
       {"depthwise atrous", {Conv2dSpec{8, {3, 3}, {1, 1}, {2, 2}, {2, 2}, 8, false}}, {map(1, 9, 9, 8)}},
+      {"depthwise 7x5", {Conv2dSpec{21, {7, 5}, {1, 1}, {3, 2}, {1, 1}, 21}}, {map(1, 9, 8, 21)}, relu},
+      {"depthwise not square", {Conv2dSpec{36, {2, 3}, {3, 1}, {0, 3}, {1, 3}, 36, false}}, {map(2, 11, 10, 36)}},
       {"depthwise multiplier", {Conv2dSpec{8, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 4}}, {map(1, 6, 7, 4)}},
   };
   const auto bench = [&](const std::string& name, const Conv2dSpec& spec, const TensorDesc& x) {
@@ -45,7 +47,20 @@ OperatorCases conv2d_cases() {
     bench("3x3 256 rate " + std::to_string(rate), {256, {3, 3}, {1, 1}, {rate, rate}, {rate, rate}},
           map(1, 45, 60, 256));
   bench("fc6 7x7 512->1024", {1024, {7, 7}, {1, 1}, {3, 3}}, map(1, 11, 15, 512));
-  bench("depthwise 256", {256, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 256, false}, map(1, 90, 120, 256));
+  const auto depthwise = [&](const std::string& name, Size kernel, int64_t stride, int64_t rate, const TensorDesc& x) {
+    const Size pad{kernel.h / 2 * rate, kernel.w / 2 * rate};
+    const int64_t c = x.shape.c;
+    bench("depthwise " + name, {c, kernel, {stride, stride}, pad, {rate, rate}, c, false}, x);
+  };
+  // MobileNetV2 on a batch of four (CamVid's size), the decoder of DeepLab v3+ with separable convolutions, others.
+  depthwise("32 160x208", {3, 3}, 1, 1, map(4, 160, 208, 32));
+  depthwise("96 s2 160x208", {3, 3}, 2, 1, map(4, 160, 208, 96));
+  depthwise("144 80x104", {3, 3}, 1, 1, map(4, 80, 104, 144));
+  depthwise("384 20x26", {3, 3}, 1, 1, map(4, 20, 26, 384));
+  depthwise("960 20x26 rate 2", {3, 3}, 1, 2, map(4, 20, 26, 960));
+  depthwise("256 80x104", {3, 3}, 1, 1, map(4, 80, 104, 256));
+  depthwise("256 90x120", {3, 3}, 1, 1, map(1, 90, 120, 256));
+  depthwise("7x7 96 56x56", {7, 7}, 1, 1, map(4, 56, 56, 96));
   return cases;
 }
 
