@@ -13,6 +13,7 @@ namespace {
 constexpr double any = 1e300;
 constexpr double whole = 9e15;  // counts: exact in a double
 constexpr Bounds positive{1, whole}, not_negative{0, whole}, fraction{0, 1};
+constexpr Bounds channel_count{1, 65536};  // products of sizes, channels and kernels stay far below 2^63
 
 Fields model_fields(Config::Model& m) {
   ModelOptions& o = m.options;
@@ -28,13 +29,13 @@ Fields model_fields(Config::Model& m) {
        &o.channel_multiple,
        "MobileNetV2: channels are a multiple of it (1: Google's narrow DeepLabs)",
        {1, 64}},
-      {"fc_channels", &o.fc_channels, "channels of fc6 and fc7; null: 4096 x width", positive},
+      {"fc_channels", &o.fc_channels, "channels of fc6 and fc7; null: 4096 x width", channel_count},
       {"upsampling", &o.upsampling, "FCN: bilinear upsampling that is learned on, or fixed", {}, {"learned", "fixed"}},
       {"at_once", &o.at_once, "FCN: scale pool4 by 0.01 and pool3 by 0.0001, for training in one stage"},
       {"bayesian", &o.bayesian, "SegNet: dropout around the centre, in inference too"},
       {"output_stride", &o.output_stride, "of the backbone: 8, 16 or 32; null: the published", {8, 32}},
       {"rates", &o.rates, "of ASPP's atrous branches, any number; null: 6, 12, 18 (doubled at stride 8)", {1, 1024}},
-      {"head_channels", &o.head_channels, "DeepLab: channels of ASPP and decoder", positive},
+      {"head_channels", &o.head_channels, "DeepLab: channels of ASPP and decoder", channel_count},
       {"separable", &o.separable, "DeepLab: depthwise-separable convolutions in ASPP and decoder"},
       {"image_pooling",
        &o.image_pooling,

@@ -144,7 +144,17 @@ TrainedModel::TrainedModel(const std::string& weights_path) {
   }
   class_names_ = pixelwise::class_names(config_);
   constexpr int64_t any = 64;  // the shapes of parameters do not depend on the photo's size
-  parameters_.ensure(inference_graph(model_spec(config_), {1, any, any, config_.model.in_channels}), 0);
+  const Graph graph = inference_graph(model_spec(config_), {1, any, any, config_.model.in_channels});
+  // Numbers. A damaged configuration must not allocate a model that its file could not half fill; where only some
+  // tensors are missing, the report below names them.
+  int64_t wanted = 0, held = 0;
+  for (const Value& value : graph.values) wanted += value.storage == Storage::arena ? 0 : value.shape.count();
+  for (const TensorInfo& tensor : file.tensors()) held += tensor.count();
+  constexpr int64_t few = 1 << 20;
+  if (wanted > few && wanted / 2 > held)
+    throw DataError(
+        format("{}: does not hold the model of its own configuration: {} numbers of {}", weights_path, held, wanted));
+  parameters_.ensure(graph, 0);
   LoadReport report = load_weights(file, parameters_, LoadMode::matching);
   std::erase_if(report.unexpected, [](const std::string& name) { return name.starts_with("aux_classifier."); });
   if (!report.missing.empty() || !report.wrong_shape.empty() || !report.unexpected.empty())

@@ -86,7 +86,8 @@ class Pairs {
       throw DataError(format("{}, line {}: '{}' stands in line {} already; remove one of them", list_, line.number, id,
                              first->second));
     for (const fs::path& file : {photo, mask}) {
-      if (!fs::is_regular_file(file))
+      std::error_code name_too_long_or_no_access;
+      if (!fs::is_regular_file(file, name_too_long_or_no_access))
         throw DataError(format("{}, line {}: '{}' wants {}, which is not there; fetch it or remove the line", list_,
                                line.number, id, file.string()));
     }

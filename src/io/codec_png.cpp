@@ -3,6 +3,7 @@
 // is freed by the destructors below.
 #include <png.h>
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -26,7 +27,7 @@ struct Context {
   throw DataError(format("{}: bad PNG: {}", *context->path, text));
 }
 void on_warning(png_structp png, png_const_charp text) {
-  // Ancillary chunks (colour profiles, text) do not change the pixels; damage of the data itself is an error anyway.
+  // Damage of the data itself is an error; what else libpng remarks on does not change the pixels.
   if (std::strstr(text, "CRC") || std::strstr(text, "Truncated") || std::strstr(text, "Too much image data"))
     on_error(png, text);
 }
@@ -45,13 +46,17 @@ class Reader {
     handle_.info = png_create_info_struct(handle_.png);
     png_set_crc_action(handle_.png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_user_limits(handle_.png, 1u << 24, 1u << 24);
+    // Texts, profiles and the like are passed over, not inflated: they do not change the pixels.
+    png_set_keep_unknown_chunks(handle_.png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
     png_set_read_fn(handle_.png, &context_, read_bytes);
     png_read_info(handle_.png, handle_.info);
     height = png_get_image_height(handle_.png, handle_.info);
     width = png_get_image_width(handle_.png, handle_.info);
-    check_image_size(path, height, width);
     depth = png_get_bit_depth(handle_.png, handle_.info);
     colour = png_get_color_type(handle_.png, handle_.info);
+    constexpr int64_t largest_deflation = 1032;  // 258 bytes in two bits
+    const int64_t pixel_bits = depth * std::max<int64_t>(png_get_channels(handle_.png, handle_.info), 1);
+    check_image_size(path, height, width, bytes.size(), largest_deflation * 8 / std::max<int64_t>(pixel_bits, 1));
   }
 
   png_structp png() { return handle_.png; }

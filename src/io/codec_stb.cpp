@@ -13,6 +13,13 @@
 #pragma GCC diagnostic ignored "-Wextra"
 #pragma GCC diagnostic ignored "-Wshadow"
 #define STBI_MAX_DIMENSIONS (1 << 24)
+#define STBI_NO_PNG  // formats that is_image_path does not name, or that have a decoder of their own
+#define STBI_NO_PSD
+#define STBI_NO_HDR
+#define STBI_NO_PIC
+#ifdef PIXELWISE_TURBOJPEG
+#define STBI_NO_JPEG
+#endif
 #define STB_IMAGE_STATIC
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb/stb_image.h>
@@ -56,12 +63,30 @@ struct Header {
   int width = 0, height = 0, channels = 0;
 };
 
+// Whether a number in the header of a PNM file (P5, P6: width, height, largest value) has more than nine digits: they
+// overflow in stb_image. Comments reach from # to the end of the line.
+bool has_overlong_number(const std::string& bytes) {
+  int numbers = 0, digits = 0;
+  bool comment = false;
+  for (size_t i = 2; i < bytes.size() && numbers < 3; ++i) {
+    const bool digit = !comment && bytes[i] >= '0' && bytes[i] <= '9';
+    if (!digit && digits > 0) ++numbers;
+    digits = digit ? digits + 1 : 0;
+    if (digits > 9) return true;
+    comment = comment ? bytes[i] != '\n' && bytes[i] != '\r' : bytes[i] == '#';
+  }
+  return false;
+}
+
 Header read_header(const std::string& path, const std::string& bytes) {
   Header h;
+  if ((bytes.starts_with("P5") || bytes.starts_with("P6")) && has_overlong_number(bytes))
+    throw DataError(format("{}: a number of more than nine digits in its header", path));
   Stream stream{bytes};
   if (!stbi_info_from_callbacks(&calls, &stream, &h.width, &h.height, &h.channels))
     throw DataError(format("{}: not an image that can be read: {}", path, stbi_failure_reason()));
-  check_image_size(path, h.height, h.width);
+  constexpr int64_t pixels_per_byte = 4096 * 2 / 3;  // GIF: the longest string of a code, which has 12 bits then
+  check_image_size(path, h.height, h.width, bytes.size(), pixels_per_byte);
   return h;
 }
 

@@ -7,8 +7,9 @@
 namespace pixelwise {
 
 inline constexpr int64_t most_pixels = int64_t{1} << 28;
-/// Throws DataError where an image is empty or has more than most_pixels.
-void check_image_size(const std::string& path, int64_t height, int64_t width);
+/// Throws DataError where an image is empty, has more than most_pixels, or more than `per_byte` for each byte of its
+/// file: the most that the format can pack. So a few bytes cannot ask for much memory.
+void check_image_size(const std::string& path, int64_t height, int64_t width, size_t file_bytes, int64_t per_byte);
 
 // codec_png.cpp (libpng). Warnings and wrong checksums are errors.
 Image decode_png(const std::string& path, const std::string& bytes);  ///< 1 (grey) or 3 channels

@@ -266,6 +266,8 @@ void apply_setting(const std::string& setting, Fields& fields) {
   if (equals == std::string::npos || equals == 0)
     throw UsageError(format("--set {}: wanted key=value, for example --set optimizer.lr=0.01", setting));
   const std::string path = setting.substr(0, equals), text = setting.substr(equals + 1);
+  if (std::count(path.begin(), path.end(), '.') > 32)
+    throw UsageError(format("--set {}: no key lies so deep", setting));
   ordered_json value;
   try {
     value = parse_strict(text);

@@ -49,9 +49,12 @@ Image cut(const Image& image, int64_t top, int64_t left, Size size) {
   return result;
 }
 
-void check_image_size(const std::string& path, int64_t height, int64_t width) {
+void check_image_size(const std::string& path, int64_t height, int64_t width, size_t file_bytes, int64_t per_byte) {
   if (height < 1 || width < 1 || height > most_pixels / width)
     throw DataError(format("{}: an image of {}x{} pixels; wanted 1 to {} in all", path, height, width, most_pixels));
+  if (height * width / per_byte > static_cast<int64_t>(file_bytes))
+    throw DataError(format("{}: an image of {}x{} pixels in a file of {} bytes: damaged or truncated", path, height,
+                           width, file_bytes));
 }
 
 Image read_photo(const std::string& path, int64_t channels) {

@@ -16,6 +16,7 @@ using nlohmann::ordered_json;
 namespace {
 
 constexpr int deepest = 32;
+constexpr size_t most_keys = size_t{1} << 14;  // of an object: the library looks a key up among all of them
 
 // nlohmann's parser drops duplicate keys silently and nests without bound: this one refuses both.
 class StrictBuilder {
@@ -28,6 +29,8 @@ class StrictBuilder {
     if (event == Event::key) {
       const std::string key = parsed.get<std::string>();
       if (!keys_.back().insert(key).second) throw std::runtime_error(format("duplicate key '{}'", key));
+      if (keys_.back().size() > most_keys)
+        throw std::runtime_error(format("more than {} keys in an object", most_keys));
     }
     return true;
   }

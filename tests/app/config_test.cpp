@@ -57,6 +57,7 @@ TEST(Config, ErrorsNameTheKey) {
   EXPECT_NE(message_of("{}", {"model.classes=5"}).find("data.class_names"), std::string::npos);
   EXPECT_NE(message_of("{}", {"eval.protocol=padded"}).find("eval.pad_to"), std::string::npos);
   EXPECT_NE(message_of("{}", {"eval.pad_to=[0, 32]"}).find("eval.pad_to"), std::string::npos);
+  EXPECT_NE(message_of("{}", {"model.options.fc_channels=9000000000000000"}).find("65536"), std::string::npos);
   EXPECT_NE(message_of("{}", {"loss.class_weights=[1, 2]"}).find("loss.class_weights"), std::string::npos);
 }
 

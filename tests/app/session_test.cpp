@@ -137,5 +137,22 @@ TEST_F(SessionTest, ErrorsSayWhatIsWanted) {
   EXPECT_THROW(Session(scratch_.path("none.safetensors")), DataError);
 }
 
+// A damaged configuration may name a model of terabytes.
+TEST_F(SessionTest, AModelThatTheFileCannotFillIsNotAllocated) {
+  const Config small = parse_config_text(tiny_config, "tiny");
+  Parameters parameters;
+  parameters.ensure(inference_graph(model_spec(small), {1, 64, 64, 3}), 3);
+  Config large = small;
+  large.model.name = "fcn32s_vgg16";
+  large.model.options.width = 16, large.model.options.fc_channels = 65536;
+  save_model(scratch_.path("weights.safetensors"), large, parameters);
+  try {
+    Session(scratch_.path("weights.safetensors"));
+    FAIL() << "a model without weights";
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("numbers of"), std::string::npos) << error.what();
+  }
+}
+
 }  // namespace
 }  // namespace pixelwise

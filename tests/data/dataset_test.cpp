@@ -95,6 +95,7 @@ TEST(Voc, TheListIsCheckedBeforeAnySampleIsRead) {
   fs::remove(devkit.scratch.path("VOC2012/SegmentationClass/2007_000003.png"));
   refused("2007_000003", {list + ", line 1", "SegmentationClass/2007_000003.png"});
   refused("\r\n", {list, "empty"});
+  refused(std::string(5000, 'x'), {list + ", line 1", "not there"});  // the system has no names so long
   fs::remove(list);
   EXPECT_NE(message_of([&] { open_dataset(devkit.options, "train", 21, 3, 1); }).find(list), std::string::npos);
 }

@@ -200,6 +200,7 @@ TEST(Config, BadSettingsNameThemselves) {
       EXPECT_NE(std::string(error.what()).find(bad), std::string::npos) << error.what();
     }
   }
+  EXPECT_THROW(apply_setting(std::string(1 << 20, '.') + "=1", fields), UsageError);
 }
 
 TEST(Config, SchemaAndDocumentationComeFromTheSameTable) {

@@ -5,10 +5,12 @@
 
 #include <fstream>
 
+#include "io/codecs.hpp"
 #include "pixelwise/core/error.hpp"
 #include "pixelwise/core/rng.hpp"
 #include "pixelwise/io/files.hpp"
 #include "support/data.hpp"
+#include "support/png.hpp"
 #include "support/scratch.hpp"
 
 namespace pixelwise {
@@ -16,59 +18,6 @@ namespace {
 
 // Quicker than write_file, which waits for the disk.
 void put(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
-
-std::string big_endian(uint32_t value) {
-  std::string bytes;
-  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift & 255);
-  return bytes;
-}
-
-// CRC-32 of the PNG specification, appendix D, a bit at a time.
-uint32_t crc32(const std::string& bytes) {
-  uint32_t crc = ~0u;
-  for (const char byte : bytes) {
-    crc ^= static_cast<uint8_t>(byte);
-    for (int k = 0; k < 8; ++k) crc = crc & 1 ? 0xedb88320u ^ (crc >> 1) : crc >> 1;
-  }
-  return ~crc;
-}
-
-std::string chunk(const std::string& type, const std::string& data) {
-  return big_endian(static_cast<uint32_t>(data.size())) + type + data + big_endian(crc32(type + data));
-}
-
-// zlib's format (RFC 1950) with one stored block (RFC 1951, 3.2.4).
-std::string stored(const std::string& data) {
-  const auto size = static_cast<uint16_t>(data.size());
-  std::string bytes("\x78\x01\x01", 3);
-  for (const uint16_t n : {size, static_cast<uint16_t>(~size)}) {
-    bytes += static_cast<char>(n & 255);
-    bytes += static_cast<char>(n >> 8);
-  }
-  uint32_t a = 1, b = 0;
-  for (const char byte : data) a = (a + static_cast<uint8_t>(byte)) % 65521, b = (b + a) % 65521;
-  return bytes + data + big_endian(b << 16 | a);
-}
-
-enum Colours : char { grey = 0, rgb = 2, palette = 3, grey_alpha = 4, rgba = 6 };
-
-struct Png {
-  uint32_t width = 1, height = 1;
-  char depth = 8;
-  Colours colours = grey;
-  std::vector<std::string> rows;
-  std::string plte{}, trns{};
-
-  std::string bytes() const {
-    std::string data, out = "\x89PNG\r\n\x1a\n";
-    for (const std::string& row : rows) data += '\0' + row;  // no filter
-    out += chunk("IHDR",
-                 big_endian(width) + big_endian(height) + depth + static_cast<char>(colours) + std::string(3, '\0'));
-    if (!plte.empty()) out += chunk("PLTE", plte);
-    if (!trns.empty()) out += chunk("tRNS", trns);
-    return out + chunk("IDAT", stored(data)) + chunk("IEND", "");
-  }
-};
 
 class ImageTest : public testing::Test {
  protected:
@@ -204,6 +153,61 @@ TEST_F(ImageTest, ClaimsOfHugePicturesAreNotAllocated) {
   EXPECT_NE(complaint([&] { read_photo(path_); }), "accepted");
 }
 
+// Sizes that would be fine if the files were not so short.
+TEST_F(ImageTest, AFewBytesCannotAskForMuchMemory) {
+  const auto refused = [&](const std::string& bytes) {
+    file(bytes);
+    for (const std::string& message :
+         {complaint([&] { read_photo(path_); }), complaint([&] { read_image_size(path_); })})
+      EXPECT_NE(message.find("16000x16000"), std::string::npos) << message;
+  };
+  for (const Colours colours : {grey, rgb}) refused(Png{16000, 16000, 8, colours, {"x"}}.bytes());
+  refused("P5 16000 16000 255\n");
+  write_jpeg(path_, ramp(8, 8, 3));
+  std::string jpeg = read_file(path_);
+  const size_t header = jpeg.find("\xff\xc0");
+  ASSERT_NE(header, std::string::npos);
+  jpeg.replace(header + 5, 4, "\x3e\x80\x3e\x80");  // 16000 rows, 16000 columns
+  refused(jpeg);
+
+  const Image plain(3000, 2000, 1, 5);  // packs as well as anything can
+  write_png(path_, plain);
+  EXPECT_EQ(read_photo(path_, 1).pixels, plain.pixels);
+  write_jpeg(path_, plain);
+  EXPECT_EQ(read_photo(path_, 1).size(), plain.size());
+}
+
+// What texts and profiles inflate to is not looked at: a few of them could hold gigabytes.
+TEST_F(ImageTest, TextsAndProfilesOfAPngArePassedOver) {
+  const std::string bytes = Png{1, 1, 8, grey, {"x"}}.bytes();
+  for (const char* type : {"zTXt", "iCCP", "iTXt", "sPLT"}) {
+    file(std::string(bytes).insert(33, chunk(type, std::string("k\0\0", 3) + std::string(40, 'x'))));
+    EXPECT_EQ(read_photo(path_, 1).pixels, (std::vector<uint8_t>{'x'})) << type;
+  }
+}
+
+// 8x8 grey pixels: a scan for the mean, and `scans` for the waves, all of which are 0.
+std::string progressive_jpeg(int scans) {
+  const auto segment = [](char marker, const std::string& content) {
+    return std::string("\xff") + marker + big_endian(static_cast<uint32_t>(content.size() + 2)).substr(2) + content;
+  };
+  const std::string one_code = '\1' + std::string(16, '\0');  // a Huffman table: the bit 0 means 0
+  std::string bytes = "\xff\xd8" + segment('\xdb', '\0' + std::string(64, '\1')) +
+                      segment('\xc2', std::string("\x08\0\x08\0\x08\x01\x01\x11\0", 9)) +
+                      segment('\xc4', '\0' + one_code) + segment('\xc4', '\x10' + one_code) +
+                      segment('\xda', std::string("\x01\x01\0\0\0\0", 6)) + '\x7f';
+  for (int i = 0; i < scans; ++i) bytes += segment('\xda', std::string("\x01\x01\0\x01\x3f\0", 6)) + '\x7f';
+  return bytes + "\xff\xd9";
+}
+
+TEST_F(ImageTest, ProgressiveJpegsHaveALimitedNumberOfScans) {
+  if (!has_turbojpeg()) GTEST_SKIP() << "stb_image has no limit";
+  file(progressive_jpeg(50));
+  EXPECT_EQ(read_photo(path_, 1).pixels, std::vector<uint8_t>(64, 128));
+  file(progressive_jpeg(600));
+  EXPECT_NE(complaint([&] { read_photo(path_, 1); }).find("scans"), std::string::npos);
+}
+
 TEST_F(ImageTest, JpegIsCloseToWhatWasWritten) {
   for (const Size size : {Size{1, 1}, Size{17, 9}, Size{33, 40}}) {
     for (const int64_t channels : {1, 3}) {
@@ -260,6 +264,12 @@ TEST_F(ImageTest, OtherFormatsAreReadWhole) {
       EXPECT_NE(complaint([&] { read_photo(path_); }), "accepted") << whole.substr(0, 2) << " cut at " << length;
     }
   }
+  for (const char* overflow : {"P5 77777777777772 1 255\nx", "P5 #\n4294967297 1 255\nx", "P6 1 1 4294967551\nxyz"}) {
+    file(overflow);
+    EXPECT_NE(complaint([&] { read_photo(path_); }).find("nine digits"), std::string::npos) << overflow;
+  }
+  file("P5 # 77777777777777 in a comment\n1 1 255\nx");
+  EXPECT_EQ(read_photo(path_, 1).pixels, (std::vector<uint8_t>{'x'}));
   file("This is not an image.");
   EXPECT_NE(complaint([&] { read_photo(path_); }), "accepted");
 }

@@ -52,5 +52,15 @@ TEST(Json, BadTextIsADataError) {
   EXPECT_THROW(parse_json(std::string(1 << 20, '['), "test"), DataError);
 }
 
+TEST(Json, ObjectsHaveSoManyKeysThatReadingThemIsQuick) {
+  const auto object = [](int keys) {
+    std::string text = "{";
+    for (int i = 0; i < keys; ++i) text += (i ? ",\"" : "\"") + std::to_string(i) + "\":0";
+    return text + "}";
+  };
+  EXPECT_EQ(std::get<JsonValue::Object>(parse_json(object(4000), "test").value).size(), 4000u);
+  EXPECT_THROW(parse_json(object(100'000), "test"), DataError);
+}
+
 }  // namespace
 }  // namespace pixelwise
