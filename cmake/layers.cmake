@@ -33,7 +33,7 @@ function(pixelwise_flags target)
     # GCC 12 takes values that only sanitizers look at for uninitialised ones (std::regex, for example), and at -O2 needs
     # minutes for the checked kernels.
     target_compile_options(${target} PRIVATE -fsanitize=${PIXELWISE_SANITIZE} -fno-omit-frame-pointer -O1 -g1
-                                             -Wno-maybe-uninitialized)
+                                             $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
     target_link_options(${target} PUBLIC -fsanitize=${PIXELWISE_SANITIZE})
   endif()
 endfunction()

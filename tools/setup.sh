@@ -1,9 +1,15 @@
 #!/usr/bin/env bash
-# Installs the Debian or Ubuntu packages that Pixelwise builds with. Does nothing where they are all there.
+# Installs the Debian or Ubuntu packages that Pixelwise builds with. Does nothing where they are all there. --clang: also
+# those of tools/fuzz.sh.
 set -euo pipefail
 
 packages=(g++ cmake ninja-build ccache libeigen3-dev libpng-dev libturbojpeg0-dev libstb-dev
           nlohmann-json3-dev libcli11-dev libfmt-dev libgtest-dev clang-format)
+if [[ ${1:-} == --clang ]]; then
+  packages+=(clang)
+  # The sanitizers' runtimes: a package of their own in Debian 12, part of what clang depends on in Ubuntu 22.04.
+  if apt-cache show libclang-rt-14-dev >/dev/null 2>&1; then packages+=(libclang-rt-14-dev); fi
+fi
 
 missing=()
 for package in "${packages[@]}"; do
