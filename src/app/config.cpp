@@ -81,6 +81,10 @@ Fields data_fields(Config::Data& d) {
       {"train", &d.train, "voc: name of a list; list: a file of `image mask` pairs; shapes: number of scenes"},
       {"val", &d.val, "the same for validation"},
       {"first", &d.first, "take only so many samples of each split; null: all", positive},
+      {"resize",
+       &d.resize,
+       "resize every photo and mask, [height, width], in training and evaluation; null: as they are",
+       {1, 16384}},
       {"centre_crop",
        &d.centre_crop,
        "take only the middle of every photo, [height, width]; null: all of it",
@@ -285,6 +289,7 @@ std::unique_ptr<Dataset> open_dataset(const Config& config, const std::string& s
   auto dataset =
       open_dataset(options, split, config.model.classes, config.model.in_channels, static_cast<uint64_t>(config.seed));
   if (d.first) dataset = first_samples(std::move(dataset), *d.first);
+  if (d.resize) dataset = resized(std::move(dataset), *d.resize);
   if (d.centre_crop) dataset = centre_crops(std::move(dataset), *d.centre_crop);
   return dataset;
 }

@@ -55,10 +55,15 @@ int eval_command(const EvalArguments& arguments) {
 
   const std::vector<std::string> names = class_names(config);
   JsonValue::Object json = metrics_json(*matrix, names);
+  const std::optional<Size> resize = config.data.resize;
+  json.insert(json.begin(), {"resized_to", resize ? JsonValue(JsonValue::Array{resize->h, resize->w}) : JsonValue()});
   json.insert(json.begin(), {"weights", weights});
   if (!arguments.json.empty()) write_file(arguments.json, dump_json(JsonValue(json), 2) + "\n");
   if (!arguments.csv.empty()) write_file(arguments.csv, csv_of(*matrix, names));
-  std::fputs(format("weights: {}\n{}", weights, metrics_table(metrics_of(*matrix), names)).c_str(), stdout);
+  const std::string measured_at =
+      resize ? format("photos and masks resized to {}: the numbers are those of this size\n", to_string(*resize)) : "";
+  std::fputs(format("weights: {}\n{}{}", weights, measured_at, metrics_table(metrics_of(*matrix), names)).c_str(),
+             stdout);
   return 0;
 }
 

@@ -143,8 +143,6 @@ void normalise(const Image& photo, const Normalize& normalize, const View& input
 
 }  // namespace
 
-Image resize_photo(const Image& photo, Size size) { return resize_photo(photo, size, {0, 0, size}); }
-
 Image resize_mask(const Image& mask, Size size) { return resize_mask(mask, size, {0, 0, size}); }
 
 Sample augment(const Sample& sample, const AugmentOptions& options, int64_t ignore_label, const Normalize& normalize,

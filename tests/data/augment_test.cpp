@@ -119,6 +119,27 @@ TEST(Resize, BilinearAsPyTorch) {
   EXPECT_EQ(resize_mask(image, {1, 1}).pixels, std::vector<uint8_t>{90});
 }
 
+TEST(Resize, AsPil) {  // PIL.Image.resize(size, BILINEAR)
+  Image row(1, 8, 1);
+  row.pixels = {10, 20, 200, 30, 90, 255, 0, 60};
+  EXPECT_EQ(resize_photo(row, {1, 3}).pixels, (std::vector<uint8_t>{61, 113, 85}));
+  EXPECT_EQ(resize_photo(row, {1, 4}).pixels, (std::vector<uint8_t>{41, 100, 133, 62}));
+  EXPECT_EQ(resize_photo(row, {1, 5}).pixels, (std::vector<uint8_t>{14, 122, 74, 158, 35}));
+  EXPECT_EQ(resize_photo(row, {1, 11}).pixels, (std::vector<uint8_t>{10, 16, 77, 192, 69, 60, 128, 248, 81, 25, 60}));
+  EXPECT_EQ(resize_photo(row, {1, 8}).pixels, row.pixels);
+  Image photo(5, 7, 3);  // planes shifted by one row and one column each
+  for (int64_t y = 0; y < 5; ++y) {
+    for (int64_t x = 0; x < 7; ++x)
+      for (int64_t c = 0; c < 3; ++c) photo.at(y, x)[c] = static_cast<uint8_t>((37 * y * y + 91 * x + 13 * x * y) + c);
+  }
+  const Image narrow = resize_photo(photo, {2, 3}), tall = resize_photo(photo, {9, 4});
+  const std::vector<uint8_t> two_by_three{102, 137, 125, 127, 164, 129};
+  for (size_t i = 0; i < two_by_three.size(); ++i)
+    EXPECT_NEAR(narrow.pixels[3 * i], two_by_three[i], 1) << i;  // PIL rounds between the two passes
+  const std::vector<uint8_t> middle{113, 139, 155, 143};
+  for (size_t i = 0; i < middle.size(); ++i) EXPECT_NEAR(tall.at(5, 0)[3 * i], middle[i], 1) << i;
+}
+
 TEST(WriteInput, NormalisesAndFillsWithTheMean) {
   const Normalize normalize{{100, 50, 0}, {2, 4, 8}};
   std::vector<float> memory(2 * 3 * 4 * 3, -1);

@@ -221,6 +221,21 @@ TEST(Selection, TakesTheFirstSamples) {
   EXPECT_EQ(first_samples(std::make_unique<Numbered>(), 2)->read(1).id, "1");
 }
 
+TEST(Selection, ResizesPhotoAndMask) {
+  const auto small = resized(std::make_unique<Numbered>(), {7, 2});
+  EXPECT_EQ(small->size(), 3);
+  const Sample sample = small->read(0);  // 7x4: halved in width
+  ASSERT_EQ(sample.photo.size(), (Size{7, 2}));
+  ASSERT_EQ(sample.mask.size(), (Size{7, 2}));
+  EXPECT_EQ(sample.photo.channels, 3);
+  for (int64_t y = 0; y < 7; ++y) {  // photo: (3, 3, 1) / 7 of 0, 1, 2 above 10 y; mask: pixels 1 and 3
+    EXPECT_EQ(*sample.photo.at(y, 0), 10 * y + 1);
+    EXPECT_EQ(*sample.photo.at(y, 1), 10 * y + 2);
+    EXPECT_EQ(*sample.mask.at(y, 0), 10 * y + 1);
+    EXPECT_EQ(*sample.mask.at(y, 1), 10 * y + 3);
+  }
+}
+
 TEST(Selection, CutsTheMiddleOfPhotoAndMask) {
   const auto crops = centre_crops(std::make_unique<Numbered>(), {3, 5});
   const Sample narrow = crops->read(0), wide = crops->read(2);  // 7x4 and 7x6

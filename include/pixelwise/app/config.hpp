@@ -32,7 +32,7 @@ struct Config {
     std::string image_dir = "JPEGImages", mask_dir = "SegmentationClass", list_dir = "ImageSets/Segmentation";
     std::string train = "train", val = "val";
     std::optional<int64_t> first;
-    std::optional<Size> centre_crop;
+    std::optional<Size> resize, centre_crop;
     int64_t ignore_label = 255;
     NameOr<std::string> class_names{"voc", {}};
     int64_t workers = 1;

@@ -31,7 +31,8 @@ void write_input(const Image& photo, const Normalize& normalize, const View& inp
 /// Writes a mask into image `n` of a label map {N, H, W, 1} u8; pixels right of and below it become `ignore_label`.
 void write_labels(const Image& mask, int64_t ignore_label, const View& labels, int64_t n);
 
-/// Resampling for augmentation and display: bilinear (half-pixel centres) for photos, nearest for masks.
+/// Photos bilinear (half-pixel centres); where one shrinks, the triangle is as wide as the step between the pixels of
+/// the result, so that every pixel counts (PIL's BILINEAR). Masks nearest. `augment` resamples photos without widening.
 Image resize_photo(const Image& photo, Size size);
 Image resize_mask(const Image& mask, Size size);
 

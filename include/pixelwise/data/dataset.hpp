@@ -45,6 +45,8 @@ std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::str
 
 /// The first `count` samples of a dataset.
 std::unique_ptr<Dataset> first_samples(std::unique_ptr<Dataset> all, int64_t count);
+/// Every photo and mask resized (resize_photo, resize_mask).
+std::unique_ptr<Dataset> resized(std::unique_ptr<Dataset> all, Size size);
 /// The middle of every photo and mask; a photo that is smaller stays as it is.
 std::unique_ptr<Dataset> centre_crops(std::unique_ptr<Dataset> all, Size size);
 
