@@ -1,10 +1,12 @@
-// Models in double on the definitions, against PyTorch in double: scores, loss, every parameter's gradient, and
-// parameters and running statistics after three steps of SGD. The fixtures are made by
-// tests/fixtures/oracle/make_fcn.py and make_models.py, which have the same random numbers.
+// Models in double on the definitions, against PyTorch in double: scores, loss, every parameter's gradient, parameters
+// and running statistics after three steps of SGD, and the scores in inference that these give. The fixtures are made
+// by tests/fixtures/oracle/make_fcn.py and make_models.py, which have the same random numbers.
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <map>
+#include <set>
 
 #include "pixelwise/models/registry.hpp"
 #include "pixelwise/nn/differentiate.hpp"
@@ -15,7 +17,7 @@
 namespace pixelwise {
 namespace {
 
-constexpr double rate = 0.01, momentum = 0.9, decay = 5e-4;
+constexpr double momentum = 0.9, decay = 5e-4;
 
 // The oracle's numbers: see its `parameter`, `conv`, `norm` and `up`.
 void fill_parameter(Parameter& p) {
@@ -32,14 +34,29 @@ void fill_parameter(Parameter& p) {
   ++p.version;
 }
 
-void fill_input(const View& image, const View& labels) {
+void fill_image(const View& image) {
   for (int64_t i = 0; i < image.shape.count(); ++i)
     put(image, i, oracle_stream("image").normal(static_cast<uint64_t>(i)));
+}
+
+void fill_labels(const View& labels) {
   for (int64_t i = 0; i < labels.shape.count(); ++i) {
     const uint64_t id = oracle_stream("labels").below(static_cast<uint64_t>(i), 6);
     labels.as<uint8_t>()[i] = static_cast<uint8_t>(id == 5 ? 255 : id);
   }
 }
+
+struct Case {
+  std::string fixture, model;
+  ModelOptions options;
+  Size size{65, 49};
+  double lr = 0.01;
+
+  ModelOutputs build(Builder& builder, ValueId image) const {
+    return build_model(builder, {model, 5, 3, options}, image);
+  }
+};
+void PrintTo(const Case& one, std::ostream* out) { *out << one.fixture; }
 
 struct Network {
   Graph graph;
@@ -47,11 +64,11 @@ struct Network {
   ValueId image, labels, scores, loss;
   std::unique_ptr<Executor> executor;
 
-  Network(const std::string& model, const ModelOptions& options, int64_t batch, Type type) {
+  Network(const Case& one, int64_t batch, Type type) {
     Builder b(graph, Phase::training, type);
-    image = b.input("image", type, {batch, 65, 49, 3});
-    labels = b.input("labels", Type::u8, {batch, 65, 49, 1});
-    const ModelOutputs outputs = build_model(b, {model, 5, 3, options}, image);
+    image = b.input("image", type, {batch, one.size.h, one.size.w, 3});
+    labels = b.input("labels", Type::u8, {batch, one.size.h, one.size.w, 1});
+    const ModelOutputs outputs = one.build(b, image);
     scores = outputs.scores;
     b.mark_external(scores);
     loss = b.softmax_cross_entropy(scores, labels, "loss", {});
@@ -64,11 +81,12 @@ struct Network {
     parameters.ensure(graph, 1);
     for (Parameter* parameter : parameters.all()) fill_parameter(*parameter);
     executor = std::make_unique<Executor>(graph, parameters, std::make_shared<Arena>());
-    fill_input(executor->view(image), executor->view(labels));
+    fill_image(executor->view(image));
+    fill_labels(executor->view(labels));
   }
 
-  /// PyTorch's SGD: v = momentum v + (g + decay w); w -= rate v.
-  void descend(std::map<std::string, Numbers>& velocity) {
+  /// PyTorch's SGD: v = momentum v + (g + decay w); w -= lr v.
+  void descend(std::map<std::string, Numbers>& velocity, double lr) {
     for (const Value& value : graph.values) {
       if (value.storage != Storage::parameter) continue;
       Parameter& p = parameters.at(value.name);
@@ -78,25 +96,35 @@ struct Network {
       for (int64_t i = 0; i < p.shape.count(); ++i) {
         double& vi = v[static_cast<size_t>(i)];
         vi = momentum * vi + element(gradient, i) + decay * element(p.view(), i);
-        put(p.view(), i, element(p.view(), i) - rate * vi);
+        put(p.view(), i, element(p.view(), i) - lr * vi);
       }
       ++p.version;
     }
   }
 };
 
-struct Case {
-  std::string fixture, model;
-  ModelOptions options;
-};
-void PrintTo(const Case& one, std::ostream* out) { *out << one.fixture; }
+// The network in inference: image and scores are external.
+Executor inference(const Case& one, int64_t batch, Type type, Parameters& parameters) {
+  Graph graph;
+  Builder b(graph, Phase::inference, type);
+  const ValueId scores = one.build(b, b.input("image", type, {batch, one.size.h, one.size.w, 3})).scores;
+  graph.at(scores).name = "scores";
+  b.mark_external(scores);
+  fuse(graph);
+  parameters.ensure(graph, 1);
+  Executor executor(graph, parameters, std::make_shared<Arena>());
+  fill_image(executor.view("image"));
+  return executor;
+}
+
+int64_t batch_of(const OracleRows& fixture) { return static_cast<int64_t>(fixture.at("batch").at(0)); }
 
 class Parity : public testing::TestWithParam<Case> {};
 
 TEST_P(Parity, DoublesAgreeWithPyTorch) {
   const Case& one = GetParam();
   const OracleRows fixture = read_oracle(one.fixture + ".txt");
-  Network net(one.model, one.options, static_cast<int64_t>(fixture.at("batch").at(0)), Type::f64);
+  Network net(one, batch_of(fixture), Type::f64);
   std::map<std::string, Numbers> velocity;
   double largest = 0;
   for (const auto& [key, row] : fixture) largest = std::max(largest, key.starts_with("diff.") ? row[0] : 0);
@@ -112,23 +140,41 @@ TEST_P(Parity, DoublesAgreeWithPyTorch) {
                         1e-4 * largest);
       }
     }
-    net.descend(velocity);
+    net.descend(velocity, one.lr);
   }
   size_t rows = 0;
   for (const Parameter* p : net.parameters.all()) {
     expect_oracle(fixture, "after." + p->name, p->name, p->view(), 1e-9);
     rows += p->trained ? 2 : 1;
   }
-  EXPECT_EQ(rows + 3, fixture.size());  // batch, loss, scores: nothing of PyTorch's is left out
+  EXPECT_EQ(rows + 4, fixture.size());  // batch, loss, scores, inference: nothing of PyTorch's is left out
+  Executor trained = inference(one, batch_of(fixture), Type::f64, net.parameters);
+  trained.run();
+  expect_oracle(fixture, "inference", "scores", trained.view("scores"), 1e-9);
 }
 
 TEST_P(Parity, FloatsAgreeLoosely) {
   const Case& one = GetParam();
   const OracleRows fixture = read_oracle(one.fixture + ".txt");
-  Network net(one.model, one.options, static_cast<int64_t>(fixture.at("batch").at(0)), Type::f32);
+  Network net(one, batch_of(fixture), Type::f32);
   net.executor->run(Range{0, net.graph.forward_nodes});
   EXPECT_NEAR(*net.executor->view(net.loss).as<float>(), fixture.at("loss")[0], 1e-4);
-  expect_oracle(fixture, "scores", "scores", net.executor->view(net.scores), 1e-4);
+  expect_oracle(fixture, "scores", "scores", net.executor->view(net.scores), 2e-4);
+}
+
+// Untrained networks whose maps are larger than the published rates.
+class Inference : public testing::TestWithParam<Case> {};
+
+TEST_P(Inference, AgreesWithPyTorch) {
+  const Case& one = GetParam();
+  const OracleRows fixture = read_oracle(one.fixture + ".txt");
+  for (const auto& [type, tolerance] : {std::pair{Type::f64, 1e-9}, {Type::f32, 1e-4}}) {
+    Parameters parameters;
+    Executor executor = inference(one, batch_of(fixture), type, parameters);
+    for (Parameter* parameter : parameters.all()) fill_parameter(*parameter);
+    executor.run();
+    expect_oracle(fixture, "inference", "scores", executor.view("scores"), tolerance);
+  }
 }
 
 std::string test_name(const testing::TestParamInfo<Case>& info) {
@@ -151,50 +197,87 @@ std::vector<Case> fcn_cases() {
       ModelOptions options = narrow();
       options.padding = padding;
       options.fc_channels = 16;
-      cases.push_back({format("fcn/{}_{}", model, padding), model, options});
+      cases.push_back({format("fcn/{}_{}", model, padding), model, options, {65, 49}});
     }
   }
   return cases;
 }
 INSTANTIATE_TEST_SUITE_P(Fcn, Parity, testing::ValuesIn(fcn_cases()), test_name);
 
-// Rates lie inside the map. make_models.py has the same names and options.
+// make_models.py has the same names and options.
+using Change = std::function<void(ModelOptions&)>;
+
+Case model_case(const std::string& model, const std::string& suffix, const std::vector<Change>& changes,
+                Size size = {65, 49}, double lr = 0.01) {
+  ModelOptions options = narrow();
+  if (model.starts_with("deeplab")) options.head_channels = 16;
+  for (const Change& change : changes) change(options);
+  return {format("models/{}{}", model, suffix), model, options, size, lr};
+}
+
+Change rates(std::vector<int64_t> list) {
+  return [list](ModelOptions& o) { o.rates = list; };
+}
+Change stride(int64_t s) {
+  return [s](ModelOptions& o) { o.output_stride = s; };
+}
+Change pooling(const std::string& choice) {
+  return [choice](ModelOptions& o) { o.image_pooling = choice; };
+}
+void auxiliary(ModelOptions& o) { o.auxiliary = true; }
+void separable(ModelOptions& o) { o.separable = true; }
+void align_corners(ModelOptions& o) { o.align_corners = true; }
+void as_google(ModelOptions& o) {
+  o.channel_multiple = 1;
+  o.head_conv = o.batch_norm = false;
+}
+
+// Maps of 9x7 (stride 8) or 5x4 (16): rates inside and outside of them.
 std::vector<Case> model_cases() {
-  std::vector<Case> cases;
-  const auto add = [&](const char* model, auto... changes) {
-    ModelOptions options = narrow();
-    options.head_channels = 16;
-    (changes(options), ...);
-    cases.push_back({format("models/{}", model), model, options});
+  return {
+      model_case("segnet", "", {}),
+      model_case("segnet", "_33x46", {}, {33, 46}),
+      model_case("segnet_basic", "", {}),
+      model_case("segnet_basic", "_47x38", {}, {47, 38}),
+      model_case("fcn_resnet18", "", {stride(32), auxiliary}),
+      model_case("fcn_resnet34", "", {auxiliary}),
+      model_case("fcn_resnet50", "", {auxiliary}),
+      model_case("deeplabv3_resnet50", "", {rates({1, 2, 3}), auxiliary}),
+      model_case("deeplabv3_resnet101", "", {auxiliary}, {65, 49}, 1e-5),
+      model_case("deeplabv3_mobilenet_v2", "", {rates({}), pooling("unnormalised"), align_corners}),
+      model_case("deeplabv3_mobilenet_v2", "_google", {rates({1, 2}), separable, align_corners, as_google}),
+      model_case("deeplabv3plus_mobilenet_v2", "", {rates({1, 2, 3}), stride(8)}),
+      model_case("deeplabv3plus_resnet10", "", {rates({1, 2}), separable}),
+      model_case("deeplabv3plus_resnet10", "_running", {rates({1, 4, 7}), pooling("running")}),
+      model_case("deeplabv3plus_resnet10", "_none", {rates({1}), pooling("none"), stride(32)}),
+      model_case("deeplabv3plus_resnet10", "_batch1", {rates({2})}),
+      model_case("deeplabv3plus_resnet50", "", {}),
+      model_case("deeplabv3plus_xception65", "", {rates({1, 2}), separable}),
   };
-  using Rates = std::vector<int64_t>;
-  const auto rates = [](Rates list) { return [list](ModelOptions& o) { o.rates = list; }; };
-  const auto stride = [](int64_t s) { return [s](ModelOptions& o) { o.output_stride = s; }; };
-  const auto auxiliary = [](ModelOptions& o) { o.auxiliary = true; };
-  const auto separable = [](ModelOptions& o) { o.separable = true; };
-  const auto channels = [](int64_t count) { return [count](ModelOptions& o) { o.head_channels = count; }; };
-  const auto usual_channels = channels(256);
-  add("segnet", usual_channels);
-  add("segnet_basic", usual_channels);
-  add("fcn_resnet18", usual_channels, stride(32), auxiliary);
-  add("fcn_resnet50", usual_channels, auxiliary);
-  add("deeplabv3_resnet50", rates({1, 2, 3}), auxiliary);
-  add("deeplabv3_mobilenet_v2", rates({}), [](ModelOptions& o) {
-    o.image_pooling = "unnormalised";
-    o.align_corners = true;
-  });
-  add("deeplabv3plus_mobilenet_v2", rates({1, 2, 3}), stride(8));
-  add("deeplabv3plus_resnet10", rates({1, 2}), separable);
-  add("deeplabv3plus_xception65", rates({1, 2}), separable);
-  add("deeplabv3_mobilenet_v2", rates({1, 2}), separable, [](ModelOptions& o) {
-    o.channel_multiple = 1;
-    o.head_conv = o.batch_norm = false;
-    o.align_corners = true;
-  });
-  cases.back().fixture += "_google";
-  return cases;
 }
 INSTANTIATE_TEST_SUITE_P(Models, Parity, testing::ValuesIn(model_cases()), test_name);
+
+std::vector<Case> large_cases() {
+  const Size size{321, 297};
+  return {
+      model_case("deeplabv3_resnet50", "_large", {}, size),
+      model_case("deeplabv3plus_mobilenet_v2", "_large", {}, size),
+      model_case("deeplabv3plus_xception65", "_large", {}, size),
+      model_case("fcn_mobilenet_v2", "_large", {stride(32)}, size),
+      model_case("fcn_xception65", "_large", {stride(32)}, size),
+      model_case("fcn_resnet101", "_large", {}, size),
+  };
+}
+INSTANTIATE_TEST_SUITE_P(Models, Inference, testing::ValuesIn(large_cases()), test_name);
+
+// Every model of the registry has a fixture, but for the lessons'.
+TEST(ParityCases, LeaveNoModelOut) {
+  std::set<std::string> models{"tiny_fcn", "pixelwise_1x1"};
+  for (const auto& cases : {fcn_cases(), model_cases(), large_cases()}) {
+    for (const Case& one : cases) models.insert(one.model);
+  }
+  for (const ModelEntry& entry : model_registry()) EXPECT_TRUE(models.contains(entry.name)) << entry.name;
+}
 
 }  // namespace
 }  // namespace pixelwise
