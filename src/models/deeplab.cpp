@@ -11,7 +11,7 @@ class Head {
  public:
   Head(Builder& builder, const ModelSpec& spec, int64_t output_stride)
       : b_(builder), spec_(spec), channels_(spec.options.head_channels) {
-    const int64_t factor = output_stride == 8 ? 2 : 1;  // 2017, section 4.1: rates are doubled at output stride 8
+    const int64_t factor = output_stride == 8 ? 2 : 1;  // 2017, section 3.3: rates are doubled at output stride 8
     rates_ = spec.options.rates.value_or(std::vector<int64_t>{6 * factor, 12 * factor, 18 * factor});
   }
 
