@@ -239,6 +239,15 @@ void markdown_rows(const Fields& fields, const std::string& prefix, std::string&
   }
 }
 
+bool is_utf8(const std::string& text) {
+  try {
+    ordered_json(text).dump();
+    return true;
+  } catch (const ordered_json::type_error&) {
+    return false;
+  }
+}
+
 // a.b and c are the object {"a": {"b": c}}.
 ordered_json nested(const std::string& path, ordered_json value) {
   size_t end = path.size();
@@ -266,6 +275,7 @@ void apply_setting(const std::string& setting, Fields& fields) {
   if (equals == std::string::npos || equals == 0)
     throw UsageError(format("--set {}: wanted key=value, for example --set optimizer.lr=0.01", setting));
   const std::string path = setting.substr(0, equals), text = setting.substr(equals + 1);
+  if (!is_utf8(setting)) throw UsageError(format("--set {}: wanted text in UTF-8: JSON has no other", path));
   if (std::count(path.begin(), path.end(), '.') > 32)
     throw UsageError(format("--set {}: no key lies so deep", setting));
   ordered_json value;
@@ -288,7 +298,11 @@ void apply_setting(const std::string& setting, Fields& fields) {
 std::string config_to_json(const Fields& fields) {
   ordered_json object = ordered_json::object();
   for (const Field& field : fields) object[field.key] = value_of(field);
-  return object.dump(2) + "\n";
+  try {
+    return object.dump(2) + "\n";
+  } catch (const ordered_json::type_error& error) {  // a path of the command line
+    throw UsageError(format("the configuration cannot be written: {}; give paths and names in UTF-8", error.what()));
+  }
 }
 
 std::string config_schema(const Fields& fields, const std::string& title) {

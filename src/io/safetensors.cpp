@@ -226,9 +226,6 @@ const TensorInfo* SafetensorsFile::find(const std::string& name) const {
 
 std::vector<float> SafetensorsFile::read_f32(const TensorInfo& tensor) const { return impl_->read_as<float>(tensor); }
 std::vector<double> SafetensorsFile::read_f64(const TensorInfo& tensor) const { return impl_->read_as<double>(tensor); }
-std::vector<int64_t> SafetensorsFile::read_i64(const TensorInfo& tensor) const {
-  return impl_->read_as<int64_t>(tensor);
-}
 void SafetensorsFile::read(const TensorInfo& tensor, int64_t first, int64_t count, float* out) const {
   impl_->read_part(tensor, first, count, out);
 }

@@ -18,7 +18,6 @@ void read_tensors(const std::string& path) {
     const auto count = static_cast<size_t>(tensor.count());
     require(file.read_f32(tensor).size() == count, "as many floats as the shape says");
     require(file.read_f64(tensor).size() == count, "as many doubles as the shape says");
-    require(file.read_i64(tensor).size() == count, "as many whole numbers as the shape says");
     require(file.read_bytes(tensor).size() == static_cast<size_t>(tensor.bytes), "as many bytes as the offsets say");
   }
 }

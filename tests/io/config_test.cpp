@@ -201,6 +201,9 @@ TEST(Config, BadSettingsNameThemselves) {
     }
   }
   EXPECT_THROW(apply_setting(std::string(1 << 20, '.') + "=1", fields), UsageError);
+  EXPECT_THROW(apply_setting("file=caf\xe9.safetensors", fields), UsageError);  // Latin-1
+  e.file = "caf\xe9.safetensors";
+  EXPECT_THROW(config_to_json(fields), UsageError);
 }
 
 TEST(Config, SchemaAndDocumentationComeFromTheSameTable) {

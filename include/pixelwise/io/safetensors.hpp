@@ -35,10 +35,9 @@ class SafetensorsFile {
   const std::map<std::string, std::string>& metadata() const;
   const std::vector<TensorInfo>& tensors() const;  ///< sorted by name
   const TensorInfo* find(const std::string& name) const;
-  /// The elements as double, float or int64, converted, in the file's order.
+  /// The elements as float or double, converted, in the file's order.
   std::vector<float> read_f32(const TensorInfo& tensor) const;
   std::vector<double> read_f64(const TensorInfo& tensor) const;
-  std::vector<int64_t> read_i64(const TensorInfo& tensor) const;
   std::vector<std::byte> read_bytes(const TensorInfo& tensor) const;
   /// Elements [first, first + count), converted: a large tensor never has to be whole in memory a second time.
   void read(const TensorInfo& tensor, int64_t first, int64_t count, float* out) const;
