@@ -112,7 +112,7 @@ constexpr Entry forward_entries[] = {baseline::batch_norm_forward};
 constexpr Entry backward_entries[] = {baseline::batch_norm_backward};
 #endif
 
-// Strips of about 64 KiB of x, at most 256 in all: from shapes only.
+// Strips of 64 KiB of x or more, at most 64 in all: from shapes only.
 Kernel vector_kernel(const BatchNormSpec& spec, const Problem& problem) {
   Kernel kernel{"vector"};
   const bool is_forward = problem.pass == Pass::forward;
@@ -124,7 +124,7 @@ Kernel vector_kernel(const BatchNormSpec& spec, const Problem& problem) {
   if (!kernel.declined.empty()) return kernel;
   BatchNormJob job{spec.eps, spec.momentum, spec.phase == Phase::training};
   const int64_t by_size = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, x.w * x.c)),
-                most = std::max<int64_t>(1, 256 / x.n);
+                most = std::max<int64_t>(1, 64 / x.n);
   job.rows = std::max(by_size, ceil_div(x.h, most));
   job.strips = ceil_div(x.h, job.rows);
   job.factors_offset = round_up((1 + x.n * job.strips) * 2 * x.c * 8, 64);

@@ -18,6 +18,17 @@ Strip strip_of(const BatchNormJob& job, const Shape& shape, int64_t chunk) {
   return {n, first, last < shape.h ? last : shape.h};
 }
 
+// to[0..n) += v, in double.
+[[gnu::always_inline]] inline void add_wide(double* to, vfloat v, int64_t n) {
+  alignas(vector_bytes) float values[lanes];
+  store(values, v);
+  if (n == lanes) {
+    for (int i = 0; i < lanes; ++i) to[i] += static_cast<double>(values[i]);
+  } else {
+    for (int64_t i = 0; i < n; ++i) to[i] += static_cast<double>(values[i]);
+  }
+}
+
 // Adds fn(n, y, x, c, count of lanes) -> {a, b} over a strip into sums[0..C) and sums[C..2C): floats along a row,
 // doubles over the rows.
 template <class Fn>
@@ -28,7 +39,8 @@ void strip_sums(const Shape& shape, const Strip& strip, double* sums, const Fn& 
       const int64_t left = shape.c - c < lanes ? shape.c - c : lanes;
       vfloat a = zero(), b = zero();
       for (int64_t x = 0; x < shape.w; ++x) fn(strip.n, y, x, c, left, a, b);
-      for (int64_t i = 0; i < left; ++i) sums[c + i] += a[i], sums[shape.c + c + i] += b[i];
+      add_wide(sums + c, a, left);
+      add_wide(sums + shape.c + c, b, left);
     }
   }
 }
@@ -41,10 +53,9 @@ void all_sums(const BatchNormJob& job, const Shape& shape, const Arguments& a, d
   parallel_for(chunks, [&](int64_t chunk, int) {
     strip_sums(shape, strip_of(job, shape, chunk), parts + chunk * 2 * shape.c, fn);
   });
-  for (int64_t c = 0; c < 2 * shape.c; ++c) {
-    total[c] = 0;
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) total[c] += parts[chunk * 2 * shape.c + c];
-  }
+  for (int64_t c = 0; c < 2 * shape.c; ++c) total[c] = 0;
+  for (int64_t chunk = 0; chunk < chunks; ++chunk)
+    for (int64_t c = 0; c < 2 * shape.c; ++c) total[c] += parts[chunk * 2 * shape.c + c];
 }
 
 // The mean of at most 64 pixels from all over the batch; `sums` is scratch for C doubles.
