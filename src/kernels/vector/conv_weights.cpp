@@ -110,10 +110,10 @@ void add_slabs(const Correlation& c, const Destination& dst, const float* slabs)
     for (int64_t k = 0; k < taps; ++k) {
       const float* from = slabs + (o * taps + k) * c.fine.c;
       float* to = dst.view.at<float>(o, k / c.kernel.w, k % c.kernel.w);
-      for (int64_t i = 0; i < c.fine.c; ++i) {
-        float sum = from[i];
-        for (int64_t s = 1; s < c.slabs; ++s) sum += from[s * c.weights() + i];
-        to[i] = dst.mode == Mode::add ? to[i] + sum : sum;
+      for (int64_t i = 0; i < c.fine.c; i += lanes) {
+        vfloat sum = load_some(from + i, c.fine.c - i);
+        for (int64_t s = 1; s < c.slabs; ++s) sum += load_some(from + s * c.weights() + i, c.fine.c - i);
+        put_some(to + i, sum, c.fine.c - i, dst.mode);
       }
     }
   });
