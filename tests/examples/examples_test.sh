@@ -28,11 +28,18 @@ cmp mask.png predicted/step-2.png || fail "segment_photo and segpredict differ"
 build/segment_photo run/config.json "$photo" mask.png 2>error && fail "a file without weights was taken"
 grep -q 'segment_photo: .*config.json' error || { cat error; fail "the error does not name the file"; }
 
-# The lesson quotes what its program prints.
-build/dense_prediction >printed || fail dense_prediction
-while IFS= read -r -d '' paragraph; do
-  [[ $(<"$source/docs/1-dense-prediction.md") == *"$paragraph"* ]] || fail "the lesson does not quote: $paragraph"
-done < <(awk 'BEGIN { RS = ""; ORS = "\0" } 1' printed)
+# quoted LESSON PROGRAM: the lesson quotes every paragraph that its program prints.
+quoted() {
+  "build/$2" >printed || fail "$2"
+  while IFS= read -r -d '' paragraph; do
+    [[ $(<"$source/docs/$1") == *"$paragraph"* ]] || fail "$1 does not quote: $paragraph"
+  done < <(awk 'BEGIN { RS = ""; ORS = "\0" } 1' printed)
+}
+quoted 1-dense-prediction.md dense_prediction
 quietly build/dense_prediction run/weights.safetensors pictures
 grep -q '^pixels that count: 8214, right: ' log || fail "no loss of the scene"
 [[ -s pictures/truth.png && -s pictures/scores.png ]] || fail "no pictures"
+
+quoted 2-decoders.md decoders
+quietly build/decoders run/weights.safetensors run/weights.safetensors pictures/decoders.png
+[[ $(grep -cE '^tiny_fcn: [0-9]+ pixels wrong$' log) == 2 && -s pictures/decoders.png ]] || fail "no picture of the networks"
