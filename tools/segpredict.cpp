@@ -14,7 +14,12 @@ int main(int argc, char** argv) {
   app.add_option("--run", a.run, "folder of a run (instead of --weights)");
   app.add_option("--out", a.out, "folder for the results");
   app.add_flag("--planes", a.planes, "also NAME_planes.png: the score plane of every class");
-  app.add_flag("--probabilities", a.probabilities, "also NAME.npy: float32, height x width x classes");
+  app.add_flag("--probabilities", a.probabilities,
+               "also NAME.npy: float32, height x width x classes (of samples: their mean)");
+  app.add_option("--samples", a.samples,
+                 "keep dropout on and predict the mean of so many passes; also NAME_mean.png and NAME_variance.png")
+      ->check(CLI::Range(1, 100000));
+  app.add_option("--seed", a.seed, "of the samples; default 0");
   app.set_version_flag("--version", pixelwise::version());
   try {
     app.parse(argc, argv);

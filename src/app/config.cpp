@@ -32,7 +32,7 @@ Fields model_fields(Config::Model& m) {
       {"fc_channels", &o.fc_channels, "channels of fc6 and fc7; null: 4096 x width", channel_count},
       {"upsampling", &o.upsampling, "FCN: bilinear upsampling that is learned on, or fixed", {}, {"learned", "fixed"}},
       {"at_once", &o.at_once, "FCN: scale pool4 by 0.01 and pool3 by 0.0001, for training in one stage"},
-      {"bayesian", &o.bayesian, "SegNet: dropout around the centre, in inference too"},
+      {"bayesian", &o.bayesian, "SegNet: dropout around the centre, for `segpredict --samples`"},
       {"output_stride", &o.output_stride, "of the backbone: 8, 16 or 32; null: the published", {8, 32}},
       {"rates", &o.rates, "of ASPP's atrous branches, any number; null: 6, 12, 18 (doubled at stride 8)", {1, 1024}},
       {"head_channels", &o.head_channels, "DeepLab: channels of ASPP and decoder", channel_count},

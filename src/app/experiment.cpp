@@ -84,6 +84,7 @@ Graph training_graph(const Config& config, Size size) {
 Graph inference_graph(const ModelSpec& model, const Shape& shape, Keep keep) {
   Graph graph;
   Builder builder(graph, Phase::inference);
+  if (keep.dropout) builder.keep_dropout();
   const ValueId image = builder.input("image", builder.type(), shape);
   const ValueId scores = build_model(builder, model, image).scores;
   if (keep.scores) {

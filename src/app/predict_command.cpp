@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "app/pictures.hpp"
+#include "app/sampling.hpp"
 #include "app/weights_of_run.hpp"
 #include "core/format.hpp"
 #include "pixelwise/app/commands.hpp"
@@ -53,6 +54,7 @@ std::vector<std::string> suffixes_of(const PredictArguments& arguments) {
   std::vector<std::string> suffixes{".png", "_overlay.png"};
   if (arguments.planes) suffixes.push_back("_planes.png");
   if (arguments.probabilities) suffixes.push_back(".npy");
+  if (arguments.samples) suffixes.insert(suffixes.end(), {"_mean.png", "_variance.png"});
   return suffixes;
 }
 
@@ -80,10 +82,43 @@ void check_outputs(const PredictArguments& arguments, const std::vector<Job>& jo
   }
 }
 
+void check_dropout(const TrainedModel& model) {
+  const ModelSpec spec = model_spec(model.config());
+  constexpr int64_t any = 64;
+  if (!has_dropout(inference_graph(spec, {1, any, any, spec.in_channels}, {false, false, true})))
+    throw UsageError(format(
+        "--samples: the model '{}' has no dropout as it was trained, so that all samples would be equal; wanted "
+        "one with dropout: segnet or segnet_basic with model.options.bayesian, an FCN on VGG16 or a DeepLab with "
+        "model.options.dropout above 0",
+        spec.name));
+}
+
 Image ids_of(const View& prediction) {
   Image ids(prediction.shape.h, prediction.shape.w, 1);
   std::copy_n(prediction.as<uint8_t>(), ids.pixels.size(), ids.pixels.data());
   return ids;
+}
+
+// The class of the largest plane at every pixel.
+Image largest(const View& planes) {
+  Image ids(planes.shape.h, planes.shape.w, 1);
+  for (int64_t y = 0; y < ids.height; ++y) {
+    for (int64_t x = 0; x < ids.width; ++x) {
+      const float* p = planes.at<float>(0, y, x);
+      *ids.at(y, x) = static_cast<uint8_t>(std::max_element(p, p + planes.shape.c) - p);
+    }
+  }
+  return ids;
+}
+
+Image sheet_of(std::vector<Picture> pictures) {
+  std::vector<std::vector<Picture>> rows;
+  constexpr size_t columns = 6;
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    if (i % columns == 0) rows.emplace_back();
+    rows.back().push_back(std::move(pictures[i]));
+  }
+  return draw_sheet(rows);
 }
 
 void predict(const PredictArguments& arguments, const Job& job, const TrainedModel& model, ExecutorCache& executors) {
@@ -91,24 +126,28 @@ void predict(const PredictArguments& arguments, const Job& job, const TrainedMod
   const Image photo = read_photo(job.photo, config.model.in_channels);
   Executor& executor = executors.at({1, photo.height, photo.width, photo.channels});
   write_input(photo, config.model.normalize, executor.view("image"), 0);
-  executor.run();
-  const Image ids = ids_of(executor.view("prediction"));
+  Samples samples;
+  if (arguments.samples) {
+    samples = sample_dropout(executor, arguments.samples, arguments.seed);
+  } else {
+    executor.run();
+  }
+  const Image ids = arguments.samples ? largest(samples.mean_view()) : ids_of(executor.view("prediction"));
   fs::create_directories(fs::path(output_path(arguments, job, "")).parent_path());
   write_palette_png(output_path(arguments, job, ".png"), ids, voc_palette());
   write_png(output_path(arguments, job, "_overlay.png"), overlay(photo, ids));
-  if (arguments.planes) {
-    std::vector<Picture> row = score_planes(executor.view("scores"), photo.size(), model.class_names());
-    row.insert(row.begin(), {{job.stem.filename().string(), photo}, {"argmax", colour_ids(ids)}});
-    std::vector<std::vector<Picture>> rows;
-    constexpr size_t columns = 6;
-    for (size_t i = 0; i < row.size(); ++i) {
-      if (i % columns == 0) rows.emplace_back();
-      rows.back().push_back(std::move(row[i]));
-    }
-    write_png(output_path(arguments, job, "_planes.png"), draw_sheet(rows));
+  const auto write_planes = [&](const char* suffix, const View& planes) {
+    std::vector<Picture> pictures = score_planes(planes, photo.size(), model.class_names());
+    pictures.insert(pictures.begin(), {{job.stem.filename().string(), photo}, {"argmax", colour_ids(ids)}});
+    write_png(output_path(arguments, job, suffix), sheet_of(std::move(pictures)));
+  };
+  if (arguments.planes) write_planes("_planes.png", executor.view("scores"));
+  if (arguments.samples) {
+    write_planes("_mean.png", samples.mean_view());
+    write_planes("_variance.png", samples.variance_view());
   }
   if (arguments.probabilities) {
-    const View p = executor.view("probabilities");
+    const View p = arguments.samples ? samples.mean_view() : executor.view("probabilities");
     write_npy(output_path(arguments, job, ".npy"), {p.as<float>(), static_cast<size_t>(p.shape.count())},
               {p.shape.h, p.shape.w, p.shape.c});
   }
@@ -127,7 +166,9 @@ int predict_command(const PredictArguments& arguments) {
   }
   check_outputs(arguments, jobs);
   TrainedModel model(arguments.run.empty() ? arguments.weights : weights_of_run(arguments.run));
-  ExecutorCache executors(model.maker({arguments.planes, arguments.probabilities}));
+  const Keep keep{arguments.planes, arguments.probabilities || arguments.samples > 0, arguments.samples > 0};
+  if (keep.dropout) check_dropout(model);
+  ExecutorCache executors(model.maker(keep));
   catch_stop_signals();
   Progress progress(static_cast<int64_t>(jobs.size()));
   for (size_t i = 0; i < jobs.size() && !stop_signal(); ++i) {

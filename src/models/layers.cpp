@@ -32,11 +32,6 @@ PooledMap pool(Builder& builder, ValueId x, const std::string& name) {
   return {builder.max_pool2d(x, name, {{2, 2}, {2, 2}, {0, 0}, true}), builder.at(x).shape.size()};
 }
 
-ValueId dropout_always(Builder& builder, ValueId x, const std::string& name, double p) {
-  if (p == 0) return x;
-  return builder.node(name, DropoutSpec{p, false, Phase::training}, {x})[0];
-}
-
 Atrous::Atrous(int64_t output_stride) : output_stride_(output_stride) {
   if (output_stride != 8 && output_stride != 16 && output_stride != 32)
     throw UsageError(format("model.options.output_stride is {}; wanted 8, 16 or 32", output_stride));

@@ -52,11 +52,8 @@ struct PooledMap {
 };
 PooledMap pool(Builder& builder, ValueId x, const std::string& name);
 
-/// Dropout in training and inference alike (Kendall, Badrinarayanan, Cipolla 2015); none where p is 0.
-ValueId dropout_always(Builder& builder, ValueId x, const std::string& name, double p);
-
 /// VGG16's convolutions (Simonyan, Zisserman 2015, table 1, D), with torchvision's names under "backbone.": the maps
-/// after its five poolings. dropout: after the third and the fourth of them, always on (the fifth is the head's).
+/// after its five poolings. dropout: after the third and the fourth of them (the fifth is the head's).
 std::vector<PooledMap> vgg16(Builder& builder, ValueId image, double width, bool batch_norm, int64_t first_pad,
                              double dropout = 0);
 

@@ -28,7 +28,7 @@ std::vector<PooledMap> vgg16(Builder& builder, ValueId image, double width, bool
     pools.push_back(pool(builder, x, format("backbone.features.{}", layer++)));
     x = pools.back().map();
     if (pools.size() == 3 || pools.size() == 4)
-      x = dropout_always(builder, x, format("backbone.drop{}", pools.size()), dropout);
+      x = builder.dropout(x, format("backbone.drop{}", pools.size()), dropout);
   }
   return pools;
 }

@@ -131,8 +131,8 @@ ValueId Builder::relu6(ValueId x, const std::string& name) {
 
 ValueId Builder::dropout(ValueId x, const std::string& name, double p, bool channels) {
   if (!(p >= 0 && p < 1)) throw UsageError(format("node '{}': dropout probability {} is not in [0, 1)", name, p));
-  if (phase_ == Phase::inference || p == 0) return x;
-  return node(name, DropoutSpec{p, channels, phase_}, {x})[0];
+  if (p == 0 || (phase_ == Phase::inference && !keeps_dropout_)) return x;
+  return node(name, DropoutSpec{p, channels, Phase::training}, {x})[0];
 }
 
 Builder::Pooled Builder::max_pool2d(ValueId x, const std::string& name, const MaxPool2dSpec& spec) {

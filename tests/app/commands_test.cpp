@@ -180,6 +180,27 @@ TEST_F(Commands, EvaluationAndPredictionUseTheRun) {
   EXPECT_FALSE(fs::exists(scratch_.path("photo_overlay.png")));
 }
 
+TEST_F(Commands, SamplesNeedDropout) {
+  const std::string train = "segtrain --config tiny.json --set train.max_steps=1 --run ";
+  const std::string bayesian =
+      " --set model.name=segnet_basic --set model.options.bayesian=true "
+      "--set model.options.width=0.1";
+  ASSERT_EQ(run(train + "plain"), 0) << text("stderr");
+  ASSERT_EQ(run(train + "bayesian" + bayesian), 0) << text("stderr");
+  write_png(scratch_.path("photo.png"), Image(33, 47, 3, 90));
+  EXPECT_EQ(run("segpredict photo.png --run plain --out out --samples 3"), 2);
+  EXPECT_NE(text("stderr").find("'tiny_fcn' has no dropout"), std::string::npos) << text("stderr");
+  EXPECT_FALSE(fs::exists(scratch_.path("out")));
+  const std::string predict = "segpredict photo.png --run bayesian --samples 3 --out ";
+  ASSERT_EQ(run(predict + "a --seed 5"), 0) << text("stderr");
+  ASSERT_EQ(run(predict + "b --seed 5"), 0) << text("stderr");
+  ASSERT_EQ(run(predict + "c --seed 6"), 0) << text("stderr");
+  for (const char* name : {"/photo.png", "/photo_mean.png", "/photo_variance.png"})
+    EXPECT_EQ(text(std::string("a") + name), text(std::string("b") + name)) << name;
+  EXPECT_NE(text("a/photo_variance.png"), text("c/photo_variance.png"));
+  EXPECT_EQ(run("segpredict photo.png --run bayesian --samples 0 --out d"), 2);
+}
+
 // The quickstart's data can only be told apart by looking around: a network of 1x1 convolutions, trained as the
 // quickstart is, finds the background and little else. (1000 steps: 0.116, the FCN 0.88.)
 using SlowCommands = Commands;

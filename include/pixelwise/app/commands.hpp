@@ -29,6 +29,8 @@ struct PredictArguments {
   std::vector<std::string> inputs;  ///< images, folders, lists (text files with one path a line)
   std::string weights, run, out;
   bool planes = false, probabilities = false;
+  int64_t samples = 0;  ///< 0: one pass without dropout; else the mean of this many passes with it
+  uint64_t seed = 0;    ///< of the samples
 };
 int predict_command(const PredictArguments& arguments);
 

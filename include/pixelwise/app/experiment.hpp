@@ -14,6 +14,7 @@ namespace pixelwise {
 struct Keep {
   bool scores = false;         ///< the planes before the argmax
   bool probabilities = false;  ///< their softmax
+  bool dropout = false;        ///< stays on: every run with another StepKey is another sample
 };
 
 /// The model with one-hot targets (or class ids), loss and all gradients. External values: image, labels, loss, and

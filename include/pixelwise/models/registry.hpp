@@ -18,7 +18,7 @@ struct ModelOptions {
   std::optional<int64_t> fc_channels;  ///< of fc6 and fc7; default 4096 * width
   std::string upsampling = "learned";  ///< fcn: learned or fixed; both start bilinear
   bool at_once = false;                ///< fcn: scale the pools of the skips by 0.0001 and 0.01 (all-at-once FCN-8s)
-  bool bayesian = false;               ///< segnet: dropout around the centre, in inference too
+  bool bayesian = false;               ///< segnet: dropout around the centre
   std::optional<int64_t> output_stride;       ///< 8, 16 or 32, of the backbone; default: the published
   std::optional<std::vector<int64_t>> rates;  ///< of ASPP's atrous branches; default 6, 12, 18, doubled at stride 8
   int64_t head_channels = 256;                ///< of ASPP and the v3+ decoder

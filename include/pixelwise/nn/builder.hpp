@@ -23,6 +23,9 @@ class Builder {
   /// A parameter (or state) by its full name; asking twice for a name gives the same value.
   ValueId parameter(const std::string& name, const Shape& shape, Init init, Layout layout,
                     Storage storage = Storage::parameter);
+  /// From here on dropout stays on in inference, where it is left out otherwise: each run samples another network (Gal,
+  /// Ghahramani 2016, "Dropout as a Bayesian approximation").
+  void keep_dropout() { keeps_dropout_ = true; }
   /// Keeps a value alive until the end of the run, so that it can be read from outside.
   void mark_external(ValueId id);
 
@@ -37,7 +40,7 @@ class Builder {
                      std::optional<Phase> phase = {});
   ValueId relu(ValueId x, const std::string& name);
   ValueId relu6(ValueId x, const std::string& name);
-  ValueId dropout(ValueId x, const std::string& name, double p, bool channels = false);  ///< nothing in inference
+  ValueId dropout(ValueId x, const std::string& name, double p, bool channels = false);  ///< see keep_dropout
   struct Pooled {
     ValueId map, indices;
   };
@@ -71,6 +74,7 @@ class Builder {
   Graph& graph_;
   Phase phase_;
   Type type_;
+  bool keeps_dropout_ = false;
 };
 
 }  // namespace pixelwise
