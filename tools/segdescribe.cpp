@@ -17,7 +17,8 @@ int main(int argc, char** argv) {
   app.add_option("--size", a.size, "HEIGHTxWIDTH; default: the crop");
   app.add_option("--batch", a.batch, "photos; default 1");
   app.add_option("--mode", a.mode, "infer (default) or train");
-  app.add_flag("--list", a.list, "print the models");
+  app.add_flag("--list", a.list, "print the models: parameters, GFLOP of a photo of 513x513 in 21 classes, paper");
+  app.add_option("--svg", a.svg, "draw the model to scale into this file; --size is 513x513 by default");
   app.add_flag("--json", a.json, "as JSON");
   app.set_version_flag("--version", pixelwise::version());
   try {

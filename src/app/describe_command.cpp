@@ -1,10 +1,12 @@
 #include <charconv>
 #include <cstdio>
 
+#include "app/graph_svg.hpp"
 #include "app/model_graph.hpp"
 #include "app/report.hpp"
 #include "core/format.hpp"
 #include "pixelwise/core/error.hpp"
+#include "pixelwise/io/files.hpp"
 #include "pixelwise/io/json.hpp"
 #include "pixelwise/nn/describe.hpp"
 
@@ -38,20 +40,46 @@ JsonValue rows_json(const std::vector<NodeRow>& rows) {
   return array;
 }
 
-// Every model with its default options: parameters and GFLOP of a photo of 513x513 in 21 classes.
+constexpr Size list_size{513, 513};
+
+int64_t parameters_of(const Graph& graph) {
+  int64_t parameters = 0;
+  for (const Value& value : graph.values) {
+    if (value.storage == Storage::parameter) parameters += value.shape.count();
+  }
+  return parameters;
+}
+double gflop_of(const Graph& graph) { return static_cast<double>(total_flops(graph, graph.all())) * 1e-9; }
+
+// Every model with its default options.
 void list_models() {
-  std::string text = format("{:<28} {:>12} {:>8}  paper (options)\n", "model", "parameters", "GFLOP");
+  constexpr int64_t classes = 21;
+  std::string text =
+      format("Parameters for {} classes; GFLOP of a photo of {}.\n\n{:<28} {:>12} {:>8}  paper (options)\n", classes,
+             to_string(list_size), "model", "parameters", "GFLOP");
   for (const ModelEntry& entry : model_registry()) {
-    const Graph graph = inference_graph({entry.name, 21, 3, {}}, {1, 513, 513, 3});
-    int64_t parameters = 0;
-    for (const Value& value : graph.values) {
-      if (value.storage == Storage::parameter) parameters += value.shape.count();
-    }
-    text += format("{:<28} {:>12} {:>8.1f}  {} ({})\n", entry.name, parameters,
-                   static_cast<double>(total_flops(graph, graph.all())) * 1e-9, entry.paper,
+    const Graph graph = inference_graph({entry.name, classes, 3, {}}, {1, list_size.h, list_size.w, 3});
+    text += format("{:<28} {:>12} {:>8.1f}  {} ({})\n", entry.name, parameters_of(graph), gflop_of(graph), entry.paper,
                    fmt::join(entry.options, ", "));
   }
   std::fputs(text.c_str(), stdout);
+}
+
+// The model before anything is fused: batch norm and activations belong to the maps that they change.
+void draw_model(const DescribeArguments& arguments) {
+  ModelArguments drawn = arguments;
+  drawn.mode = "infer";
+  drawn.batch = 1;
+  if (drawn.size.empty()) drawn.size = to_string(list_size);
+  const ModelGraph model = model_graph(drawn);
+  const ModelSpec spec = model_spec(model.config);
+  Graph graph;
+  Builder builder(graph, Phase::inference);
+  const ValueId image = builder.input("image", Type::f32, model.graph.at(model.graph.find("image")).shape);
+  build_model(builder, spec, image);
+  const std::string title = format("{}: {:.1f} million parameters, {:.1f} GFLOP", spec.name,
+                                   static_cast<double>(parameters_of(graph)) * 1e-6, gflop_of(model.graph));
+  write_file(arguments.svg, svg_of(graph, image, title));
 }
 
 }  // namespace
@@ -82,6 +110,10 @@ ModelGraph model_graph(const ModelArguments& arguments) {
 int describe_command(const DescribeArguments& arguments) {
   if (arguments.list) {
     list_models();
+    return 0;
+  }
+  if (!arguments.svg.empty()) {
+    draw_model(arguments);
     return 0;
   }
   const ModelGraph model = model_graph(arguments);

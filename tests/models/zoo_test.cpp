@@ -81,6 +81,21 @@ TEST(Zoo, AsManyParametersAsTorchvision) {
     EXPECT_EQ(Built(name, options, {2, 65, 49, 3}, Phase::training).parameters(), count) << name;
 }
 
+// 7 + 4 (pool), then 2 x stride for every 3x3: 3 at 4; 1 at 4, 3 at 8; 1 at 8, 5 at 16; 1 at 16, 2 at 32. Shortcuts see
+// less, and do not count. (distill.pub/2019/computing-receptive-fields has 483 for the first version, whose 1x1
+// stride.)
+TEST(Zoo, ReceptiveFieldOfResNet50ByHand) {
+  ModelOptions options = narrow();
+  options.head_channels = ModelOptions{}.head_channels;
+  options.output_stride = 32;
+  const Built built("fcn_resnet50", options, {1, 65, 65, 3});
+  double field = 0;
+  for (const Node& node : built.graph.nodes) {
+    if (node.name.starts_with("backbone.")) field = built.graph.at(node.dst[0].value).geometry.h.field;
+  }
+  EXPECT_EQ(field, 7 + 4 + 3 * 8 + 8 + 3 * 16 + 16 + 5 * 32 + 32 + 2 * 64);
+}
+
 TEST(Zoo, ScoresEveryPixelAtEveryOutputStride) {
   for (const char* name : {"fcn_resnet34", "fcn_mobilenet_v2", "fcn_xception65", "deeplabv3_mobilenet_v2",
                            "deeplabv3_resnet101", "deeplabv3plus_resnet50", "deeplabv3plus_xception65"}) {

@@ -45,6 +45,7 @@ struct ModelArguments {
 
 struct DescribeArguments : ModelArguments {
   bool list = false, json = false;
+  std::string svg;  ///< file for a drawing instead of the table
 };
 int describe_command(const DescribeArguments& arguments);
 

@@ -1,5 +1,7 @@
 #include "pixelwise/kernels/elementwise.hpp"
 
+#include <algorithm>
+
 #include "nn/ops/operators.hpp"
 #include "nn/rules.hpp"
 
@@ -61,6 +63,16 @@ std::vector<TensorDesc> infer_crop(const Graph& graph, const Node& node) {
   return {{x.type, {x.shape.n, s.size.h, s.size.w, x.shape.c}}};
 }
 
+// What meets lies on the same pixels, and sees what the input with the widest view sees.
+Geometry2d geometry_of_all(const Graph& graph, const Node& node) {
+  Geometry2d geometry = src(graph, node).geometry;
+  for (const Input& input : node.src) {
+    geometry.h.field = std::max(geometry.h.field, graph.at(input.value).geometry.h.field);
+    geometry.w.field = std::max(geometry.w.field, graph.at(input.value).geometry.w.field);
+  }
+  return geometry;
+}
+
 // The map's origin moves by `first` of its own pixels.
 Geometry moved(Geometry g, int64_t first) {
   g.offset += g.stride * static_cast<double>(first);
@@ -108,8 +120,8 @@ const Operator activation_operator{"activation", same_as_src,         same_geome
 const Operator dropout_operator{"dropout", same_as_src,    same_geometry,
                                 one_flop,  plain_gradient, kernels_of<DropoutSpec, dropout_kernels>};
 const Operator add_operator{
-    "add", infer_add, same_geometry, one_flop, shared_gradient, kernels_of<AddSpec, add_kernels>, true};
-const Operator concat_operator{"concat", infer_concat,    same_geometry,
+    "add", infer_add, geometry_of_all, one_flop, shared_gradient, kernels_of<AddSpec, add_kernels>, true};
+const Operator concat_operator{"concat", infer_concat,    geometry_of_all,
                                no_flops, shared_gradient, kernels_of<ConcatSpec, concat_kernels>};
 const Operator crop_operator{"crop",   infer_crop,     geometry_crop,
                              no_flops, plain_gradient, kernels_of<CropSpec, crop_kernels>};
