@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "pixelwise/data/dataset.hpp"
 #include "pixelwise/io/files.hpp"
 #include "pixelwise/io/image.hpp"
 #include "pixelwise/io/json.hpp"
@@ -178,6 +179,26 @@ TEST_F(Commands, EvaluationAndPredictionUseTheRun) {
   EXPECT_EQ(run("segpredict photo.png --run r --out ."), 2);  // photo.png would be overwritten
   EXPECT_NE(text("stderr").find("overwrite"), std::string::npos);
   EXPECT_FALSE(fs::exists(scratch_.path("photo_overlay.png")));
+}
+
+TEST_F(Commands, PortraitsKeepTheSubject) {
+  ASSERT_EQ(run("segtrain --config tiny.json --run r --set train.max_steps=1"), 0) << text("stderr");
+  Image photo(33, 47, 3);
+  for (size_t i = 0; i < photo.pixels.size(); ++i) photo.pixels[i] = static_cast<uint8_t>(i * i % 251);
+  write_png(scratch_.path("photo.png"), photo);
+  std::string every = "segportrait photo.png all.png --run r --mask mask.png";
+  for (const std::string& name : preset_class_names("shapes")) every += " --class " + name;
+  ASSERT_EQ(run(every), 0) << text("stderr");  // all classes together are certain: nothing is background
+  EXPECT_EQ(read_photo(scratch_.path("all.png")).pixels, photo.pixels);
+  EXPECT_EQ(read_photo(scratch_.path("mask.png"), 1).pixels, std::vector<uint8_t>(33 * 47, 255));
+  EXPECT_EQ(run("segportrait photo.png none.png --run r"), 2);
+  EXPECT_NE(text("stderr").find("--class person: the model has no such class; it has background"), std::string::npos);
+  EXPECT_EQ(run("segportrait photo.png photo.png --run r --class disc"), 2);
+  EXPECT_NE(text("stderr").find("overwrite"), std::string::npos);
+  EXPECT_EQ(run("segportrait photo.png none.jpg --run r --class disc"), 2);
+  EXPECT_EQ(run("segportrait photo.png none.png --class disc"), 2);
+  EXPECT_EQ(run("segportrait missing.png none.png --run r --class disc"), 3);
+  EXPECT_FALSE(fs::exists(scratch_.path("none.png")));
 }
 
 TEST_F(Commands, SamplesNeedDropout) {

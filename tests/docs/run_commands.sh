@@ -25,7 +25,7 @@ done
 cp "$root/build/release/cmake_install.cmake" "$tree/build/release"  # for cmake --install
 if [[ ${PIXELWISE_TEST_DATA:-} ]]; then
   for set in VOCdevkit CamVid; do ln -s "$PIXELWISE_TEST_DATA/$set" "$tree/data/$set"; done
-  cp "$(find "$PIXELWISE_TEST_DATA/VOCdevkit/" -name '*.jpg' | sort | head -1)" "$tree/photo.jpg"
+  cp "$PIXELWISE_TEST_DATA/VOCdevkit/VOC2012/JPEGImages/2007_000129.jpg" "$tree/photo.jpg"  # persons on bicycles
 fi
 
 # Weights that are there (no other is fetched), and a Python that converts them.

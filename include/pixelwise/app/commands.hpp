@@ -34,6 +34,15 @@ struct PredictArguments {
 };
 int predict_command(const PredictArguments& arguments);
 
+/// A photo whose background is blurred: guided filter on the network's mask, discs that grow with the distance.
+struct PortraitArguments {
+  std::string photo, out, weights, run;
+  std::vector<std::string> classes{"person"};  ///< of the subject
+  double blur = 2.5;                           ///< radius of the largest disc, percent of the longer side
+  std::string mask;                            ///< file for the refined mask, or empty
+};
+int portrait_command(const PortraitArguments& arguments);
+
 /// Which model a tool looks at, and how.
 struct ModelArguments {
   std::string model, config;  ///< one of them
