@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 [[ ${1:-} == --no-install ]] || tools/setup.sh
-tools/build.sh release segtrain segeval segpredict segportrait segdescribe segbench
+tools/build.sh release segtrain segeval segpredict segportrait segdescribe segdoctor segbench
 
 run=runs/quickstart
 if [[ -e $run ]]; then

@@ -1,17 +1,15 @@
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <map>
 
 #include "app/bench_step.hpp"
-#include "app/model_graph.hpp"
+#include "app/step_timer.hpp"
 #include "core/format.hpp"
 #include "pixelwise/core/cpu.hpp"
 #include "pixelwise/core/error.hpp"
 #include "pixelwise/core/parallel.hpp"
-#include "pixelwise/core/rng.hpp"
 #include "pixelwise/io/json.hpp"
 #include "pixelwise/kernels/peak.hpp"
 #include "pixelwise/nn/describe.hpp"
@@ -20,47 +18,21 @@
 namespace pixelwise {
 namespace {
 
-// Pixels and labels as if they were photos: kernels must not meet special values.
-void fill_inputs(const Executor& executor, int64_t classes) {
-  Random random(1, "segbench");
-  const View image = executor.view("image");
-  for (int64_t i = 0; i < image.shape.count(); ++i)
-    image.as<float>()[i] = static_cast<float>(random.next_uniform(-1, 1));
-  if (executor.graph().find("labels") == no_value) return;
-  const View labels = executor.view("labels");
-  for (int64_t i = 0; i < labels.shape.count(); ++i)
-    labels.as<uint8_t>()[i] = static_cast<uint8_t>(random.next_below(static_cast<uint64_t>(classes)));
-}
-
 // Waits for a line from whoever paces the runs; false at their end.
 bool next_line() {
   std::string line;
   return static_cast<bool>(std::getline(std::cin, line));
 }
 
-// Seconds of each run: forward; in training forward, backward and the optimiser's step. Paced: as many runs as there
-// are lines on standard input, so that two programs can be timed in turn.
-std::vector<double> time_runs(const ModelGraph& model, Executor& executor, Parameters& parameters,
-                              const BenchArguments& arguments) {
-  std::unique_ptr<Optimizer> optimizer;
-  std::vector<View> gradients;
-  if (model.training) {
-    optimizer = std::make_unique<Optimizer>(model.config.optimizer, trained_parameters(executor.graph(), parameters));
-    for (const Value& value : executor.graph().values) {
-      if (value.storage == Storage::parameter && !value.frozen && value.gradient != no_value)
-        gradients.push_back(executor.view(value.gradient));
-    }
-    optimizer->bind(gradients);
-  }
+// Seconds of each run, sorted. Paced: as many runs as there are lines on standard input, so that two programs can be
+// timed in turn.
+std::vector<double> time_runs(StepTimer& timer, const BenchArguments& arguments) {
   std::vector<double> seconds;
   for (int64_t i = -1; i < arguments.runs || arguments.paced; ++i) {  // the first one warms up
     if (arguments.paced && i >= 0 && !next_line()) break;
-    const auto start = std::chrono::steady_clock::now();
-    executor.run();
-    if (optimizer) optimizer->step(1e-6, optimizer->check());
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    if (i >= 0) seconds.push_back(took.count());
-    if (arguments.paced) std::cout << took.count() * 1e3 << std::endl;
+    const double took = timer.run();
+    if (i >= 0) seconds.push_back(took);
+    if (arguments.paced) std::cout << took * 1e3 << std::endl;
   }
   if (seconds.empty()) throw UsageError("--paced: standard input had no line, so nothing was timed");
   std::sort(seconds.begin(), seconds.end());
@@ -123,11 +95,11 @@ int bench_command(const BenchArguments& arguments) {
   Parameters parameters;
   parameters.ensure(model.graph, 1);
   Executor executor(model.graph, parameters, std::make_shared<Arena>(), precision_of(model.config));
-  fill_inputs(executor, model.config.model.classes);
+  StepTimer timer(model, executor, parameters);
   if (arguments.profile) return profile(executor), 0;
   if (!arguments.write_step.empty()) return write_step(arguments.write_step, executor, parameters), 0;
 
-  const std::vector<double> seconds = time_runs(model, executor, parameters, arguments);
+  const std::vector<double> seconds = time_runs(timer, arguments);
   const double median = seconds[seconds.size() / 2], mib = 1 << 20;
   const double gflop = static_cast<double>(total_flops(model.graph, model.graph.all())) * 1e-9;
   const double peak = peak_gflops();

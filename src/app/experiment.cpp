@@ -5,6 +5,7 @@
 
 #include "core/format.hpp"
 #include "pixelwise/core/error.hpp"
+#include "pixelwise/data/survey.hpp"
 #include "pixelwise/io/json.hpp"
 #include "pixelwise/nn/differentiate.hpp"
 #include "pixelwise/nn/fuse.hpp"
@@ -44,29 +45,6 @@ ValueId loss_of(Builder& builder, const Config& config, const ModelOutputs& outp
   return builder.weighted_sum({main, other}, {1, auxiliary_factor}, "loss");
 }
 
-// Pixels of each class, and of the images that show it.
-struct ClassPixels {
-  std::array<int64_t, 256> own{}, around{};
-};
-
-ClassPixels count_pixels(const Dataset& dataset, int64_t ignore_label) {
-  ClassPixels pixels;
-  for (int64_t i = 0; i < dataset.size(); ++i) {
-    std::array<int64_t, 256> image{};
-    int64_t counted = 0;
-    for (const uint8_t id : dataset.read(i).mask.pixels) {
-      if (id == ignore_label) continue;
-      ++image[id];
-      ++counted;
-    }
-    for (size_t c = 0; c < image.size(); ++c) {
-      pixels.own[c] += image[c];
-      if (image[c]) pixels.around[c] += counted;
-    }
-  }
-  return pixels;
-}
-
 }  // namespace
 
 Graph training_graph(const Config& config, Size size) {
@@ -104,25 +82,27 @@ Size training_size(const Config& config, const Dataset& dataset) {
   return dataset.read(0).photo.size();
 }
 
+PlannedMemory planned_memory(const Config& config, const Graph& graph, const Plan& plan) {
+  int64_t parameters = 0;
+  for (const Value& value : graph.values) {
+    if (value.storage == Storage::parameter && !value.frozen) parameters += value.shape.count();
+  }
+  const int64_t states = config.optimizer.name == "sgd" ? (config.optimizer.momentum > 0 ? 1 : 0) : 2;
+  return {plan.arena_bytes, parameters * (1 + states) * size_of(Type::f32)};
+}
+
 int64_t total_steps(const Config& config, int64_t steps_per_epoch) {
   return config.train.max_steps.value_or(config.train.epochs * steps_per_epoch);
 }
 
 std::vector<double> class_weights(const Config& config, const Dataset& dataset) {
   if (config.loss.class_weights.name.empty()) return config.loss.class_weights.values;
-  const ClassPixels pixels = count_pixels(dataset, config.data.ignore_label);
-  std::vector<double> frequency(static_cast<size_t>(config.model.classes)), present;
-  for (size_t c = 0; c < frequency.size(); ++c) {
-    if (pixels.own[c] == 0) continue;
-    frequency[c] = static_cast<double>(pixels.own[c]) / static_cast<double>(pixels.around[c]);
-    present.push_back(frequency[c]);
+  const Survey masks = survey(dataset, config.model.classes, config.data.ignore_label);
+  for (const Finding& finding : masks.findings) {
+    if (finding.kind == Finding::Kind::unreadable) throw DataError(finding.text);
   }
-  if (present.empty()) throw DataError("loss.class_weights: the training masks show no class");
-  std::sort(present.begin(), present.end());
-  const size_t middle = present.size() / 2;
-  const double median = present.size() % 2 ? present[middle] : (present[middle - 1] + present[middle]) / 2;
-  std::vector<double> weights(frequency.size());
-  for (size_t c = 0; c < weights.size(); ++c) weights[c] = frequency[c] > 0 ? median / frequency[c] : 0;
+  std::vector<double> weights = median_frequency_weights(masks, config.model.classes);
+  if (weights.empty()) throw DataError("loss.class_weights: the training masks show no class");
   return weights;
 }
 

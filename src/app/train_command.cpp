@@ -30,16 +30,11 @@ void dry_run(const Config& config) {
   if (size.h * size.w == 0) size = training_size(config, *open_dataset(config, "train"));
   const Graph graph = training_graph(config, size);
   const Plan plan = make_plan(graph, graph.all(), precision_of(config));
-  int64_t parameters = 0;
-  for (const Value& value : graph.values) {
-    if (value.storage == Storage::parameter && !value.frozen) parameters += value.shape.count();
-  }
-  const int64_t states = config.optimizer.name == "sgd" ? (config.optimizer.momentum > 0 ? 1 : 0) : 2;
-  const int64_t kept = parameters * (1 + states) * size_of(Type::f32);
+  const PlannedMemory memory = planned_memory(config, graph, plan);
   print_warnings(graph);
   std::fputs(describe(graph, plan, graph.all()).c_str(), stdout);
   std::fputs(format("planned peak memory: {:.1f} MiB (arena {:.1f}, parameters and optimiser {:.1f})\n",
-                    mib(plan.arena_bytes + kept), mib(plan.arena_bytes), mib(kept))
+                    mib(memory.all()), mib(memory.arena), mib(memory.parameters))
                  .c_str(),
              stdout);
 }

@@ -58,6 +58,15 @@ struct DescribeArguments : ModelArguments {
 };
 int describe_command(const DescribeArguments& arguments);
 
+struct DoctorArguments {
+  std::string config, data_root;
+  std::vector<std::string> settings;
+  std::string out;  ///< a folder for report.html and samples.png; empty: none
+};
+/// Reads the whole data set, and reports on standard output what a training would meet. ExitCode::data where samples
+/// would stop it.
+int doctor_command(const DoctorArguments& arguments);
+
 struct BenchArguments : ModelArguments {
   int64_t threads = 0, runs = 5;
   bool json = false, profile = false, explain = false;

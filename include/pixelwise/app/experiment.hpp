@@ -25,12 +25,17 @@ Graph inference_graph(const ModelSpec& model, const Shape& image, Keep keep = {}
 
 /// The size of training batches: the crop, or that of the first sample where there is none.
 Size training_size(const Config& config, const Dataset& dataset);
+/// Bytes that a training keeps at once: the arena of its plan; parameters and the optimiser's states.
+struct PlannedMemory {
+  int64_t arena = 0, parameters = 0;
+  int64_t all() const { return arena + parameters; }
+};
+PlannedMemory planned_memory(const Config& config, const Graph& graph, const Plan& plan);
 /// Steps of the whole training.
 int64_t total_steps(const Config& config, int64_t steps_per_epoch);
 
-/// Config key loss.class_weights as numbers; empty: all 1. `median_frequency` reads every mask of the data set:
-/// w_c = median of all f / f_c, f_c = pixels of c / pixels of the images that show c (Eigen, Fergus 2015,
-/// section 6.3.2).
+/// Config key loss.class_weights as numbers; empty: all 1. `median_frequency` reads every mask of the data set
+/// (data/survey.hpp).
 std::vector<double> class_weights(const Config& config, const Dataset& dataset);
 
 /// Saves the weights of a model with the configuration, so that they can be used without any other file.
