@@ -33,7 +33,7 @@ std::vector<Job> jobs_of(const std::string& input) {
   if (fs::is_directory(input)) {
     for (const auto& entry : fs::recursive_directory_iterator(input)) {
       if (entry.is_regular_file() && is_image_path(entry.path().string()))
-        jobs.push_back({entry.path().string(), fs::relative(entry.path(), input).replace_extension()});
+        jobs.push_back({entry.path().string(), entry.path().lexically_relative(input).replace_extension()});
     }
     std::sort(jobs.begin(), jobs.end(), [](const Job& a, const Job& b) { return a.photo < b.photo; });
     if (jobs.empty()) throw DataError(format("{}: the folder holds no image", input));

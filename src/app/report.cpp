@@ -39,6 +39,8 @@ JsonValue::Object metrics_json(const ConfusionMatrix& matrix, const std::vector<
           {"mean_accuracy", metrics.mean_accuracy},
           {"mean_iou_voc", metrics.mean_iou_voc},
           {"mean_iou_present", metrics.mean_iou_present},
+          {"mean_iou_foreground", metrics.mean_iou_foreground ? JsonValue(*metrics.mean_iou_foreground) : JsonValue()},
+          {"mean_iou_per_image", metrics.mean_iou_per_image},
           {"fw_iou", metrics.fw_iou},
           {"classes", names},
           {"iou", to_json(metrics.iou)},

@@ -6,6 +6,9 @@
 
 #ifdef PIXELWISE_TURBOJPEG
 #include <turbojpeg.h>
+#if __has_include(<jconfig.h>)
+#include <jconfig.h>  // the version, which turbojpeg.h has not got before 3.0
+#endif
 
 namespace pixelwise {
 namespace {
@@ -31,7 +34,13 @@ Header read_header(const Decoder& decoder, const std::string& path, const std::s
 
 }  // namespace
 
-bool has_turbojpeg() { return true; }
+#ifdef LIBJPEG_TURBO_VERSION
+#define PIXELWISE_TEXT(x) #x
+#define PIXELWISE_TEXT_OF(x) PIXELWISE_TEXT(x)
+std::string jpeg_library() { return "libjpeg-turbo " PIXELWISE_TEXT_OF(LIBJPEG_TURBO_VERSION); }
+#else
+std::string jpeg_library() { return "libjpeg-turbo"; }
+#endif
 
 Image decode_jpeg(const std::string& path, const std::string& bytes) {
   const Decoder decoder;
@@ -58,7 +67,7 @@ Size jpeg_size(const std::string& path, const std::string& bytes) {
 
 namespace pixelwise {
 
-bool has_turbojpeg() { return false; }
+std::string jpeg_library() { return "stb_image"; }
 Image decode_jpeg(const std::string& path, const std::string& bytes) { return decode_stb(path, bytes); }
 Size jpeg_size(const std::string& path, const std::string& bytes) { return stb_size(path, bytes); }
 

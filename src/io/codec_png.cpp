@@ -148,6 +148,8 @@ Size png_size(const std::string& path, const std::string& bytes) {
   return {reader.height, reader.width};
 }
 
+std::string png_library() { return format("libpng {}", png_get_libpng_ver(nullptr)); }
+
 void write_png(const std::string& path, const Image& image) { write(path, image, nullptr); }
 
 void write_palette_png(const std::string& path, const Image& ids, const std::vector<Colour>& palette) {

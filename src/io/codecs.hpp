@@ -14,10 +14,11 @@ void check_image_size(const std::string& path, int64_t height, int64_t width, si
 // codec_png.cpp (libpng). Warnings and wrong checksums are errors.
 Image decode_png(const std::string& path, const std::string& bytes);  ///< 1 (grey) or 3 channels
 Image decode_png_indices(const std::string& path, const std::string& bytes);
+std::string png_library();  ///< with its version
 Size png_size(const std::string& path, const std::string& bytes);
 
 // codec_jpeg.cpp (libjpeg-turbo). Warnings are errors.
-bool has_turbojpeg();
+std::string jpeg_library();  ///< with its version, stb_image where libjpeg-turbo is not there
 Image decode_jpeg(const std::string& path, const std::string& bytes);
 Size jpeg_size(const std::string& path, const std::string& bytes);
 

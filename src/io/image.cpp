@@ -82,6 +82,8 @@ void write_jpeg(const std::string& path, const Image& image, int quality) {
   write_file(path, encode_jpeg(image, quality));
 }
 
+std::string image_decoders() { return format("JPEG: {}; PNG: {}; others: stb_image", jpeg_library(), png_library()); }
+
 bool is_image_path(const std::string& path) {
   std::string suffix = std::filesystem::path(path).extension().string();
   std::transform(suffix.begin(), suffix.end(), suffix.begin(), [](unsigned char c) { return std::tolower(c); });

@@ -28,8 +28,11 @@ void ConfusionMatrix::add(const std::string& id, const Image& truth, const Image
     if (truth.pixels[i] >= classes_ && truth.pixels[i] != ignore_label_) fail("mask", truth.pixels[i], i);
     if (prediction.pixels[i] >= classes_) fail("prediction", prediction.pixels[i], i);
   }
-  for (size_t i = 0; i < truth.pixels.size(); ++i) add(truth.pixels[i], prediction.pixels[i]);
-  ++images_;
+  ConfusionMatrix image(classes_, ignore_label_);
+  for (size_t i = 0; i < truth.pixels.size(); ++i) image.add(truth.pixels[i], prediction.pixels[i]);
+  image.images_ = 1;
+  if (image.pixels() > 0) image.images_with_truth_ = 1, image.iou_of_images_ = metrics_of(image).mean_iou_present;
+  merge(image);
 }
 
 void ConfusionMatrix::add(int64_t truth, int64_t prediction, int64_t pixels) {
@@ -48,6 +51,8 @@ void ConfusionMatrix::merge(const ConfusionMatrix& other) {
   for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
   images_ += other.images_;
   ignored_ += other.ignored_;
+  iou_of_images_ += other.iou_of_images_;
+  images_with_truth_ += other.images_with_truth_;
 }
 
 int64_t ConfusionMatrix::count(int64_t truth, int64_t prediction) const {
@@ -81,32 +86,16 @@ Metrics metrics_of(const ConfusionMatrix& matrix) {
     m.pixel_accuracy += hit / all;
     m.fw_iou += static_cast<double>(truth) / all * *m.iou.back();
   }
+  const bool shows_first = m.accuracy[0].has_value();
+  if (with_truth > shows_first)
+    m.mean_iou_foreground =
+        (present - (shows_first ? *m.iou[0] : 0)) / static_cast<double>(with_truth - int64_t{shows_first});
+  if (matrix.images_with_truth_)
+    m.mean_iou_per_image = matrix.iou_of_images_ / static_cast<double>(matrix.images_with_truth_);
   if (with_union) m.mean_iou_voc = voc / static_cast<double>(with_union);
   if (with_truth) m.mean_iou_present = present / static_cast<double>(with_truth);
   if (with_truth) m.mean_accuracy = accuracy / static_cast<double>(with_truth);
   return m;
-}
-
-std::string metrics_table(const Metrics& metrics, const std::vector<std::string>& class_names) {
-  const auto name_of = [&](size_t i) { return i < class_names.size() ? class_names[i] : format("class {}", i); };
-  size_t width = std::string("mean_iou_present").size();
-  for (size_t i = 0; i < metrics.iou.size(); ++i) width = std::max(width, name_of(i).size());
-  const auto number = [](const std::optional<double>& x) { return x ? format("{:.4f}", *x) : std::string("-"); };
-
-  std::string table = format("{:<{}}  {:>8}  {:>8}\n", "class", width, "IoU", "accuracy");
-  for (size_t i = 0; i < metrics.iou.size(); ++i)
-    table += format("{:<{}}  {:>8}  {:>8}\n", name_of(i), width, number(metrics.iou[i]), number(metrics.accuracy[i]));
-  const auto mean = [&](const char* name, double value, const char* meaning) {
-    table += format("{:<{}}  {:>8.4f}  {}\n", name, width, value, meaning);
-  };
-  table += std::string(width + 20, '-') + "\n";
-  mean("mean_iou_voc", metrics.mean_iou_voc, "over the classes in truth or prediction (VOC devkit)");
-  mean("mean_iou_present", metrics.mean_iou_present, "over the classes in the truth");
-  mean("fw_iou", metrics.fw_iou, "weighted by the pixels of each class");
-  mean("pixel_accuracy", metrics.pixel_accuracy, "over all pixels");
-  mean("mean_accuracy", metrics.mean_accuracy, "over the classes in the truth");
-  table += format("{} images, {} pixels counted, {} void\n", metrics.images, metrics.pixels, metrics.ignored_pixels);
-  return table;
 }
 
 }  // namespace pixelwise

@@ -154,13 +154,12 @@ TEST_F(Commands, EvaluationAndPredictionUseTheRun) {
                           "mean_iou_present", "fw_iou", "classes", "iou", "accuracy", "confusion_matrix"})
     EXPECT_TRUE(eval.find(key)) << key;
   EXPECT_EQ(eval.at("images").integer(), 3);
-  EXPECT_TRUE(eval.at("resized_to").is_null());
   EXPECT_EQ(eval.at("weights").text(), "r/best.safetensors");
   EXPECT_TRUE(text("stdout").starts_with("weights: r/best.safetensors\n")) << text("stdout");
 
   ASSERT_EQ(run("segeval --run r --json small.json --set data.resize=[24,40]"), 0) << text("stderr");
   const JsonValue small = parse_json(text("small.json"), "small.json");
-  EXPECT_EQ(small.at("resized_to").array().at(1).integer(), 40);
+  EXPECT_EQ(small.at("passport").at("preprocessing").at("resize").array().at(1).integer(), 40);
   EXPECT_EQ(small.at("pixels").integer() + small.at("ignored_pixels").integer(), 3 * 24 * 40);
   EXPECT_NE(text("stdout").find("resized to 24x40"), std::string::npos) << text("stdout");
 

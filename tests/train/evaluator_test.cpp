@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "pixelwise/core/error.hpp"
+#include "pixelwise/train/conventions.hpp"
 #include "pixelwise/train/signal.hpp"
 #include "train/toy.hpp"
 
@@ -55,7 +56,8 @@ TEST_F(EvaluatorTest, EveryPhotoAtItsOwnSize) {
   EXPECT_EQ(predictions, 5);
   EXPECT_EQ(matrix.pixels() + matrix.ignored_pixels(), 2 * 144 + 2 * 260 + 279);
   EXPECT_EQ(matrix.ignored_pixels(), 5);
-  EXPECT_GT(metrics_of(matrix).mean_iou_present, 0.8) << metrics_table(metrics_of(matrix), {"noise", "square"});
+  EXPECT_GT(metrics_of(matrix).mean_iou_present, 0.8)
+      << report_table(report_of(matrix, Convention::pixelwise), {"noise", "square"});
   EXPECT_EQ(planned.size(), 3u) << "each size is planned once";
 }
 

@@ -19,8 +19,11 @@ struct TrainArguments {
 /// Returns 0, or 128 + signal where one stopped the training after saving.
 int train_command(const TrainArguments& arguments);
 
+/// Measures weights, or the predictions that any tool wrote as PNGs.
 struct EvalArguments {
-  std::string run, weights, config, data_root, split = "val", json, csv;
+  std::string run, weights, from_pngs;  ///< one of them; from_pngs: a folder, and `config` says on which data
+  std::string config, data_root, split = "val", json, csv;
+  std::string convention = "pixelwise";  ///< of the table and of `csv` (train/conventions.hpp)
   std::vector<std::string> settings;
 };
 int eval_command(const EvalArguments& arguments);

@@ -40,6 +40,10 @@ void write_png(const std::string& path, const Image& image);  ///< grey or RGB; 
 void write_palette_png(const std::string& path, const Image& ids, const std::vector<Colour>& palette);
 void write_jpeg(const std::string& path, const Image& image, int quality = 90);  ///< for tests; stb in `minimal`
 
+/// Which libraries decode what: "JPEG: libjpeg-turbo 2.1.5; PNG: libpng 1.6.39; others: stb_image". Two decoders may
+/// give a pixel of a JPEG another value.
+std::string image_decoders();
+
 /// All image formats that read_photo takes, by suffix (lower case, with the dot).
 bool is_image_path(const std::string& path);
 

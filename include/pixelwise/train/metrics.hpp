@@ -9,6 +9,8 @@
 
 namespace pixelwise {
 
+struct Metrics;
+
 class ConfusionMatrix {
  public:
   ConfusionMatrix(int64_t classes, int64_t ignore_label);
@@ -28,21 +30,26 @@ class ConfusionMatrix {
   int64_t classes_, ignore_label_;
   int64_t images_ = 0, ignored_ = 0;
   std::vector<int64_t> counts_;
+  double iou_of_images_ = 0;  // the sum of mean_iou_present over the images that show a class
+  int64_t images_with_truth_ = 0;
+  friend Metrics metrics_of(const ConfusionMatrix& matrix);
 };
 
 /// n_ij pixels of class i predicted as j; t_i = sum_j n_ij (Long, Shelhamer, Darrell 2015, section 5).
 struct Metrics {
   int64_t images = 0, pixels = 0, ignored_pixels = 0;
-  double pixel_accuracy = 0;                         ///< sum_i n_ii / sum_i t_i
-  double mean_accuracy = 0;                          ///< mean over classes in the ground truth of n_ii / t_i
-  double mean_iou_voc = 0;                           ///< over the classes with a non-empty union (the devkit's)
-  double mean_iou_present = 0;                       ///< over the classes in the ground truth
-  double fw_iou = 0;                                 ///< sum_i t_i IoU_i / sum_i t_i
+  double pixel_accuracy = 0;    ///< sum_i n_ii / sum_i t_i
+  double mean_accuracy = 0;     ///< mean over classes in the ground truth of n_ii / t_i
+  double mean_iou_voc = 0;      ///< over the classes with a non-empty union (the devkit's)
+  double mean_iou_present = 0;  ///< over the classes in the ground truth
+  double fw_iou = 0;            ///< sum_i t_i IoU_i / sum_i t_i
+  /// mean_iou_present of each image by itself, averaged over the images that are not all void (Csurka, Larlus,
+  /// Perronnin 2013, section 2.2: it sees small objects that one matrix over the set does not); 0 where no image was
+  /// added as such.
+  double mean_iou_per_image = 0;
+  std::optional<double> mean_iou_foreground;         ///< over the classes in the ground truth but 0, the background
   std::vector<std::optional<double>> iou, accuracy;  ///< one a class; nothing where undefined
 };
 Metrics metrics_of(const ConfusionMatrix& matrix);
-
-/// A table with one line a class, and the means with their conventions.
-std::string metrics_table(const Metrics& metrics, const std::vector<std::string>& class_names);
 
 }  // namespace pixelwise
