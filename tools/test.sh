@@ -39,6 +39,7 @@ if $all; then
     echo "== tests with PIXELWISE_ISA=$isa"
     PIXELWISE_ISA=$isa ctest --preset release -j "$(nproc)" -LE slow
   done
+  tests/faults/kill_and_resume.sh build/release/bin 50
   tests/docs/run_commands.sh README.md docs/*.md
 fi
 run_tests release

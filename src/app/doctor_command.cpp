@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "app/memory.hpp"
 #include "app/pictures.hpp"
 #include "app/step_timer.hpp"
 #include "core/format.hpp"
@@ -116,13 +117,14 @@ std::string missing_classes(const Config& config, const Survey& train) {
 // The plan's memory, and the time of a few real steps.
 std::string cost(const Config& config, int64_t samples) {
   const Size size = training_size(config, *open_dataset(config, "train"));
-  const ModelGraph model{config, training_graph(config, size), true};
-  const Plan plan = make_plan(model.graph, model.graph.all(), precision_of(config));
+  const int64_t available = available_memory();
   const double mib = 1 << 20;
-  const auto needed = static_cast<double>(planned_memory(config, model.graph, plan).all()) / mib;
-  const auto available = static_cast<double>(available_memory()) / mib;
-  std::string text = format("memory: {:.0f} MiB are planned, {:.0f} MiB are available\n", needed, available);
-  if (needed > available) return text + "time: not measured, since the training would not fit\n";
+  const std::string text =
+      format("memory: {:.0f} MiB are planned, {:.0f} MiB are available\n",
+             static_cast<double>(training_memory(config, size).total()) / mib, static_cast<double>(available) / mib);
+  if (const std::string shortage = memory_shortage(config, size, available); !shortage.empty())
+    return text + "time: not measured; " + shortage + "\n";
+  const ModelGraph model{config, training_graph(config, size), true};
   Parameters parameters;
   parameters.ensure(model.graph, 1);
   Executor executor(model.graph, parameters, std::make_shared<Arena>(), precision_of(config));

@@ -82,15 +82,6 @@ Size training_size(const Config& config, const Dataset& dataset) {
   return dataset.read(0).photo.size();
 }
 
-PlannedMemory planned_memory(const Config& config, const Graph& graph, const Plan& plan) {
-  int64_t parameters = 0;
-  for (const Value& value : graph.values) {
-    if (value.storage == Storage::parameter && !value.frozen) parameters += value.shape.count();
-  }
-  const int64_t states = config.optimizer.name == "sgd" ? (config.optimizer.momentum > 0 ? 1 : 0) : 2;
-  return {plan.arena_bytes, parameters * (1 + states) * size_of(Type::f32)};
-}
-
 int64_t total_steps(const Config& config, int64_t steps_per_epoch) {
   return config.train.max_steps.value_or(config.train.epochs * steps_per_epoch);
 }

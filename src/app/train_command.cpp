@@ -1,10 +1,12 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "app/memory.hpp"
 #include "app/report.hpp"
 #include "app/training.hpp"
 #include "core/format.hpp"
 #include "pixelwise/app/commands.hpp"
+#include "pixelwise/core/cpu.hpp"
 #include "pixelwise/core/error.hpp"
 #include "pixelwise/nn/describe.hpp"
 #include "pixelwise/train/signal.hpp"
@@ -29,14 +31,15 @@ void dry_run(const Config& config) {
   Size size = config.augment.crop;
   if (size.h * size.w == 0) size = training_size(config, *open_dataset(config, "train"));
   const Graph graph = training_graph(config, size);
-  const Plan plan = make_plan(graph, graph.all(), precision_of(config));
-  const PlannedMemory memory = planned_memory(config, graph, plan);
   print_warnings(graph);
-  std::fputs(describe(graph, plan, graph.all()).c_str(), stdout);
+  std::fputs(describe(graph, make_plan(graph, graph.all(), precision_of(config)), graph.all()).c_str(), stdout);
+  const TrainingMemory memory = training_memory(config, size);
   std::fputs(format("planned peak memory: {:.1f} MiB (arena {:.1f}, parameters and optimiser {:.1f})\n",
-                    mib(memory.all()), mib(memory.arena), mib(memory.parameters))
+                    mib(memory.total()), mib(memory.arena), mib(memory.parameters))
                  .c_str(),
              stdout);
+  if (const std::string shortage = memory_shortage(config, size, available_memory()); !shortage.empty())
+    std::fputs(("on this machine it would be refused: " + shortage + "\n").c_str(), stdout);
 }
 
 }  // namespace

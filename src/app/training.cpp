@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "app/memory.hpp"
 #include "app/pictures.hpp"
 #include "app/report.hpp"
 #include "core/format.hpp"
+#include "pixelwise/core/cpu.hpp"
 #include "pixelwise/core/error.hpp"
 #include "pixelwise/io/files.hpp"
 #include "pixelwise/train/signal.hpp"
@@ -15,6 +17,13 @@ namespace {
 
 constexpr size_t kept_checkpoints = 3;
 constexpr int64_t preview_rows = 4, sample_rows = 8;
+
+// The run's folder, which a training that the machine has no memory for does not make.
+RunFolder open_folder(const Config& config, const Dataset& train_set, const std::string& run, bool resume) {
+  const std::string shortage = memory_shortage(config, training_size(config, train_set), available_memory());
+  if (!shortage.empty()) throw ResourceError(shortage);
+  return RunFolder(run, config_json(config), resume);
+}
 
 // The training graph's executor; its parameters are made and initialised first.
 Executor make_executor(const Config& config, const Dataset& train_set, Parameters& parameters,
@@ -56,13 +65,14 @@ Training::Training(const Config& config, const std::string& run, bool resume_run
       class_names_(class_names(config)),
       train_set_(open_dataset(config, "train")),
       val_set_(open_dataset(config, "val")),
-      folder_(run, config_json(config), resume_run),
+      folder_(open_folder(config, *train_set_, run, resume_run)),
       executor_(make_executor(config_, *train_set_, parameters_, arena_)),
       optimizer_(config.optimizer, trained_parameters(executor_.graph(), parameters_)),
       evaluator_(make_evaluator({})) {
   print_warnings(executor_.graph());
   set_class_weights();
   const bool begun = resume_run && !list_checkpoints(run).empty();
+  if (resume_run && !begun) std::fputs(format("{} has no checkpoint: starting at step 0\n", run).c_str(), stderr);
   if (begun)
     resume();
   else
@@ -159,6 +169,7 @@ void Training::save_checkpoint(int64_t step, int64_t epoch) {
   state_.step = step;
   state_.epoch = epoch;
   state_.config = config_json(config_);
+  folder_.sync_metrics();
   pixelwise::save_checkpoint(folder_.checkpoint(step), state_, parameters_, optimizer_);
   prune_checkpoints(folder_.path(), kept_checkpoints);
 }

@@ -7,9 +7,14 @@
 #include <atomic>
 #include <cstdlib>
 #include <exception>
+#include <latch>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
+
+#include "core/format.hpp"
+#include "pixelwise/core/error.hpp"
 
 #ifdef PIXELWISE_OPENMP
 #include <omp.h>
@@ -61,6 +66,23 @@ class Team {
   std::exception_ptr failure_;
 };
 
+// OpenMP ends the program where a thread cannot be started. As many as it will start for this thread are therefore
+// started once before: then it is an error like any other.
+void try_threads(int threads) {
+  thread_local int tried = 1;
+  if (threads <= tried) return;
+  std::latch all_started(1);
+  std::vector<Worker> others;
+  try {
+    for (int thread = 1; thread < threads; ++thread) others.emplace_back([&] { all_started.wait(); });
+  } catch (...) {
+    all_started.count_down();
+    throw;
+  }
+  all_started.count_down();
+  tried = threads;
+}
+
 }  // namespace
 
 int thread_count() {
@@ -72,13 +94,15 @@ int thread_count() {
 void set_thread_count(int threads) { wanted_threads = std::max(1, threads); }
 
 void parallel_for(int64_t chunks, ChunkFunction fn) {
-  const int threads = static_cast<int>(std::min<int64_t>(thread_count(), chunks));
-  if (threads <= 1 || inside) {
+  const int threads = thread_count();
+  if (threads <= 1 || chunks <= 1 || inside) {
     for (int64_t chunk = 0; chunk < chunks; ++chunk) fn(chunk, 0);
     return;
   }
+  try_threads(threads);
   Team team(chunks, fn);
 #ifdef PIXELWISE_OPENMP
+  // All threads, also where there are fewer chunks: libgomp ends those of a smaller team, and starts them again.
 #pragma omp parallel num_threads(threads)
   team.work(omp_get_thread_num());
 #else
@@ -110,7 +134,11 @@ struct Worker::Impl {
 };
 
 Worker::Worker(std::function<void()> fn) : impl_(std::make_unique<Impl>()) {
-  impl_->thread = std::thread(std::move(fn));
+  try {
+    impl_->thread = std::thread(std::move(fn));
+  } catch (const std::system_error& error) {
+    throw ResourceError(format("cannot start a thread: {}: use fewer (PIXELWISE_THREADS, data.workers)", error.what()));
+  }
 }
 Worker::~Worker() {
   if (impl_ && impl_->thread.joinable()) impl_->thread.join();

@@ -33,9 +33,16 @@ struct Loader::Impl {
       : dataset(d), options(o), next_wanted(first), next_begun(first) {
     if (dataset.size() < 1) throw DataError("the dataset is empty: wanted at least one sample");
     if (options.batch_size < 1) throw UsageError("batch_size is less than 1");
-    for (int64_t i = 0; i < options.workers; ++i) workers.emplace_back([this] { work(); });
+    try {
+      for (int64_t i = 0; i < options.workers; ++i) workers.emplace_back([this] { work(); });
+    } catch (...) {  // a thread could not be started: those that were wait for work
+      stop_workers();
+      throw;
+    }
   }
-  ~Impl() {
+  ~Impl() { stop_workers(); }
+
+  void stop_workers() {
     {
       const std::lock_guard lock(mutex);
       stop = true;

@@ -70,6 +70,29 @@ To convert(FileType type, const std::byte* bytes, int64_t i) {
   return To{};
 }
 
+constexpr const char* checksum_key = "pixelwise.checksum";
+
+// FNV-1a, 64 bits (Fowler, Noll, Vo): it finds damage, it does not keep out an enemy.
+class Checksum {
+ public:
+  explicit Checksum(const std::map<std::string, std::string>& metadata) {
+    for (const auto& [key, value] : metadata) {
+      if (key != checksum_key) add(key), add(value);
+    }
+  }
+  void begin_tensor(const std::string& name, FileType type, const std::vector<int64_t>& shape) {
+    add(name), add(entry_of(type).name), add(std::as_bytes(std::span(shape)));
+  }
+  void add(const std::string& text) { add(std::as_bytes(std::span(text.c_str(), text.size() + 1))); }
+  void add(std::span<const std::byte> bytes) {
+    for (const std::byte byte : bytes) hash_ = (hash_ ^ static_cast<uint8_t>(byte)) * 0x100000001b3;
+  }
+  std::string text() const { return format("{:016x}", hash_); }
+
+ private:
+  uint64_t hash_ = 0xcbf29ce484222325;
+};
+
 }  // namespace
 
 int64_t TensorInfo::count() const {
@@ -184,6 +207,21 @@ struct SafetensorsFile::Impl {
     std::sort(tensors.begin(), tensors.end(), [](const TensorInfo& a, const TensorInfo& b) { return a.name < b.name; });
   }
 
+  // Of the metadata, and of name, type, shape and bytes of each tensor in the order of names.
+  std::string checksum() const {
+    Checksum checksum(metadata);
+    std::vector<std::byte> piece(1 << 16);
+    for (const TensorInfo& tensor : tensors) {
+      checksum.begin_tensor(tensor.name, tensor.type, tensor.shape);
+      for (int64_t done = 0; done < tensor.bytes; done += std::ssize(piece)) {
+        const int64_t now = std::min<int64_t>(std::ssize(piece), tensor.bytes - done);
+        read_at(data + tensor.begin + done, piece.data(), now);
+        checksum.add(std::span(piece).first(static_cast<size_t>(now)));
+      }
+    }
+    return checksum.text();
+  }
+
   template <class To>
   void read_part(const TensorInfo& tensor, int64_t first, int64_t count, To* out) const {
     if (first < 0 || count < 0 || first + count > tensor.count())
@@ -224,6 +262,17 @@ const TensorInfo* SafetensorsFile::find(const std::string& name) const {
   return found != impl_->tensors.end() && found->name == name ? &*found : nullptr;
 }
 
+void SafetensorsFile::verify() const {
+  const auto stored = metadata().find(checksum_key);
+  if (stored == metadata().end()) return;
+  const std::string found = impl_->checksum();
+  if (found != stored->second)
+    throw DataError(
+        format("{}: damaged: its checksum is {}; wanted {}. Use another file (or, where a program changed it on "
+               "purpose, remove '{}' from its metadata)",
+               path(), found, stored->second, checksum_key));
+}
+
 std::vector<float> SafetensorsFile::read_f32(const TensorInfo& tensor) const { return impl_->read_as<float>(tensor); }
 std::vector<double> SafetensorsFile::read_f64(const TensorInfo& tensor) const { return impl_->read_as<double>(tensor); }
 void SafetensorsFile::read(const TensorInfo& tensor, int64_t first, int64_t count, float* out) const {
@@ -242,9 +291,17 @@ void write_safetensors(const std::string& path, std::vector<TensorToWrite> tenso
                        const std::map<std::string, std::string>& metadata) {
   std::sort(tensors.begin(), tensors.end(),
             [](const TensorToWrite& a, const TensorToWrite& b) { return a.name < b.name; });
+  Checksum checksum(metadata);
+  for (const TensorToWrite& tensor : tensors) {
+    checksum.begin_tensor(tensor.name, tensor.type, tensor.shape);
+    tensor.write([&](std::span<const std::byte> bytes) { checksum.add(bytes); });
+  }
   JsonValue::Object header, info;
-  for (const auto& [key, value] : metadata) info.emplace_back(key, value);
-  if (!info.empty()) header.emplace_back("__metadata__", info);
+  for (const auto& [key, value] : metadata) {
+    if (key != checksum_key) info.emplace_back(key, value);
+  }
+  info.emplace_back(checksum_key, checksum.text());
+  header.emplace_back("__metadata__", info);
   int64_t end = 0;
   std::vector<int64_t> sizes;
   for (const TensorToWrite& tensor : tensors) {
@@ -262,7 +319,7 @@ void write_safetensors(const std::string& path, std::vector<TensorToWrite> tenso
   }
   std::string text = dump_json(header);
   text.resize(static_cast<size_t>(round_up(static_cast<int64_t>(text.size()), 8)), ' ');
-  write_file(path, [&](const Sink& sink) {
+  const auto send = [&](const Sink& sink) {
     const uint64_t length = text.size();
     sink(std::as_bytes(std::span(&length, 1)));
     sink(std::as_bytes(std::span(text)));
@@ -275,7 +332,8 @@ void write_safetensors(const std::string& path, std::vector<TensorToWrite> tenso
       if (sent != sizes[i])
         throw std::logic_error(format("tensor '{}' sent {} of {} bytes", tensors[i].name, sent, sizes[i]));
     }
-  });
+  };
+  write_file(path, send, 8 + static_cast<int64_t>(text.size()) + end);
 }
 
 }  // namespace pixelwise

@@ -1,10 +1,7 @@
 #include "pixelwise/train/checkpoint.hpp"
 
-#include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <set>
-#include <span>
 #include <utility>
 
 #include "core/format.hpp"
@@ -17,7 +14,6 @@ namespace pixelwise {
 namespace {
 
 constexpr const char* kind = "pixelwise checkpoint 1";
-constexpr const char* checksum_key = "checksum";
 
 // Every tensor of a checkpoint by its name in the file.
 std::vector<std::pair<std::string, Parameter*>> tensors_of(const std::vector<Parameter*>& parameters,
@@ -70,47 +66,6 @@ CheckpointInfo to_info(const SafetensorsFile& file) {
   return info;
 }
 
-// FNV-1a, 64 bits (Fowler, Noll, Vo): it finds damage, it does not keep out an enemy.
-class Checksum {
- public:
-  explicit Checksum(const std::map<std::string, std::string>& metadata) {
-    for (const auto& [key, value] : metadata) {
-      if (key == checksum_key) continue;
-      add(std::as_bytes(std::span(key)));
-      add(std::as_bytes(std::span(value)));
-    }
-  }
-  void add(std::span<const std::byte> bytes) {
-    for (const std::byte byte : bytes) hash_ = (hash_ ^ static_cast<uint8_t>(byte)) * 0x100000001b3;
-  }
-  std::string text() const { return format("{:016x}", hash_); }
-
- private:
-  uint64_t hash_ = 0xcbf29ce484222325;
-};
-
-// Of the metadata and of all bytes behind the header, where tensors lie in the order of their names.
-std::string checksum_of(const SafetensorsFile& file) {
-  Checksum checksum(file.metadata());
-  std::ifstream in(file.path(), std::ios::binary);
-  uint64_t header = 0;
-  in.read(reinterpret_cast<char*>(&header), sizeof header);
-  in.seekg(static_cast<std::streamoff>(sizeof header + header));
-  for (std::vector<char> piece(1 << 16); in;) {
-    in.read(piece.data(), static_cast<std::streamsize>(piece.size()));
-    checksum.add(std::as_bytes(std::span(piece).first(static_cast<size_t>(in.gcount()))));
-  }
-  return checksum.text();
-}
-
-void verify(const SafetensorsFile& file) {
-  const auto stored = file.metadata().find(checksum_key);
-  if (stored == file.metadata().end()) return;  // saved before there were checksums
-  const std::string found = checksum_of(file);
-  if (found != stored->second)
-    throw DataError(format("{}: damaged: its checksum is {}; wanted {}", file.path(), found, stored->second));
-}
-
 }  // namespace
 
 void save_checkpoint(const std::string& path, const CheckpointInfo& info, Parameters& parameters,
@@ -120,13 +75,7 @@ void save_checkpoint(const std::string& path, const CheckpointInfo& info, Parame
   std::vector<TensorToWrite> tensors;
   for (const auto& [name, parameter] : tensors_of(parameters.all(), optimizer))
     tensors.push_back(tensor_to_write(*parameter, name));
-  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  std::map<std::string, std::string> metadata = to_metadata(complete);
-  Checksum checksum(metadata);
-  for (const TensorToWrite& tensor : tensors)
-    tensor.write([&](std::span<const std::byte> bytes) { checksum.add(bytes); });
-  metadata[checksum_key] = checksum.text();
-  write_safetensors(path, std::move(tensors), metadata);
+  write_safetensors(path, std::move(tensors), to_metadata(complete));
 }
 
 CheckpointInfo load_checkpoint(const std::string& path, Parameters& parameters, Optimizer& optimizer) {
@@ -147,7 +96,7 @@ CheckpointInfo load_checkpoint(const std::string& path, Parameters& parameters, 
       throw DataError(
           format("{}: the model and optimiser of this configuration have no tensor '{}'", path, tensor.name));
   }
-  verify(file);
+  file.verify();
   for (const auto& [name, parameter] : wanted) read_parameter(file, *file.find(name), *parameter);
   optimizer.set_steps(info.optimizer_steps);
   return info;

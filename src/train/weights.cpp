@@ -237,6 +237,7 @@ LoadReport load_weights(const SafetensorsFile& file, Parameters& parameters, Loa
   for (auto* names : {&report.matched, &report.missing, &report.unexpected, &report.wrong_shape, &report.left_out})
     std::sort(names->begin(), names->end());
   require(file.path(), mode, report, classifier);  // before anything is changed
+  file.verify();
   for (const auto& [tensor, parameter] : pairs) read_parameter(file, *tensor, *parameter);
   return report;
 }

@@ -48,13 +48,44 @@ TEST(RunFolder, RefusesAnotherRunAndContinuesOnlyWhenAsked) {
   EXPECT_EQ(read_file(path + "/config.json"), "A");
 }
 
+TEST(RunFolder, SaysWhereTheConfigDiffers) {
+  const ScratchFolder scratch;
+  const std::string path = scratch.path("run");
+  { const RunFolder run(path, "{\n  \"seed\": 1,\n  \"lr\": 0.1\n}\n", false); }
+  const std::string given = "{\n  \"seed\": 1,\n  \"lr\": 0.2\n}\n";
+  EXPECT_NE(
+      complaint<UsageError>([&] { RunFolder(path, given, true); }).find(R"(line 3 is "lr": 0.1; given "lr": 0.2)"),
+      std::string::npos);
+  EXPECT_NE(complaint<UsageError>([&] {
+              RunFolder(path, read_file(path + "/config.json") + "more\n", true);
+            }).find("line 5 is nothing; given more"),
+            std::string::npos);
+}
+
+TEST(RunFolder, WhatKilledSavesLeftIsRemoved) {
+  const ScratchFolder scratch;
+  const std::string path = scratch.path("run");
+  { const RunFolder run(path, "A", false); }
+  for (const char* name :
+       {"weights.safetensors.tmp.17", "checkpoints/step-00000300.safetensors.tmp.4711", "previews/step-3.png.tmp.1"})
+    write_file(path + "/" + name, "half");
+  write_file(path + "/notes.tmp.txt", "mine");
+  const RunFolder run(path, "A", true);
+  int64_t files = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(path)) files += entry.is_regular_file();
+  EXPECT_EQ(files, 3) << "config.json, lock, notes.tmp.txt";
+}
+
 TEST(RunFolder, HasOneTrainerAtATime) {
   const ScratchFolder scratch;
   const std::string path = scratch.path("run");
   {
     const RunFolder run(path, "A", false);
     const std::string message = complaint<ResourceError>([&] { RunFolder(path, "A", true); });
-    EXPECT_NE(message.find("process " + std::to_string(getpid())), std::string::npos) << message;
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    const std::string holder = "in use by process " + std::to_string(getpid()) + " on " + host + " since 2";
+    EXPECT_NE(message.find(holder), std::string::npos) << message;
   }
   EXPECT_EQ(complaint<ResourceError>([&] { RunFolder(path, "A", true); }), "accepted");
 }
@@ -79,6 +110,9 @@ TEST(RunFolder, MetricsAreTruncatedToAStepAndToWholeLines) {
   run.truncate_metrics(2);
   EXPECT_EQ(read_file(path), "{\"step\":1}\n{\"step\":2}\n");
   run.append_metrics("{\"step\":3}");
+  std::ofstream(path, std::ios::app) << std::string(9, '\0') << "\n{\"step\":4}\n";  // after a power failure
+  run.truncate_metrics(100);
+  EXPECT_EQ(read_file(path), "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n");
   run.truncate_metrics(0);
   EXPECT_EQ(read_file(path), "");
 }

@@ -50,7 +50,10 @@ TEST(Safetensors, WhatIsWrittenIsRead) {
   write_example(path);
   const SafetensorsFile file(path);
   EXPECT_EQ(file.path(), path);
-  EXPECT_EQ(file.metadata(), (std::map<std::string, std::string>{{"format", "pt"}, {"step", "12"}}));
+  auto metadata = file.metadata();
+  EXPECT_EQ(metadata.erase("pixelwise.checksum"), 1u);
+  EXPECT_EQ(metadata, (std::map<std::string, std::string>{{"format", "pt"}, {"step", "12"}}));
+  EXPECT_NO_THROW(file.verify());
   std::string names;
   for (const TensorInfo& info : file.tensors()) names += info.name + " ";
   EXPECT_EQ(names, "bn.mean bn.num_batches_tracked brain conv.weight count empty half ids ");
@@ -158,23 +161,68 @@ TEST(Safetensors, TruncatedAnywhereIsRefused) {
   const std::string path = scratch.path("a.safetensors"), cut = scratch.path("cut.safetensors");
   write_example(path);
   const std::string bytes = read_file(path);
-  for (size_t length = 0; length < bytes.size(); length += length < 16 || length + 16 > bytes.size() ? 1 : 5) {
+  for (size_t length = 0; length < bytes.size(); ++length) {
     put(cut, bytes.substr(0, length));
     EXPECT_THROW(SafetensorsFile{cut}, DataError) << length;
   }
 }
 
-// A changed byte of a header either is noticed or changes a name, a type, a shape: never memory.
-TEST(Safetensors, ChangedBytesOfTheHeaderDoNoHarm) {
+std::vector<std::vector<double>> values_of(const SafetensorsFile& file) {
+  std::vector<std::vector<double>> values;
+  for (const TensorInfo& tensor : file.tensors()) values.push_back(file.read_f64(tensor));
+  return values;
+}
+
+bool same_tensors(const SafetensorsFile& a, const SafetensorsFile& b) {
+  const auto same = [](const TensorInfo& x, const TensorInfo& y) {
+    return x.name == y.name && x.type == y.type && x.shape == y.shape;
+  };
+  return std::equal(a.tensors().begin(), a.tensors().end(), b.tensors().begin(), b.tensors().end(), same) &&
+         values_of(a) == values_of(b);
+}
+
+// Every bit of a small file, and every byte at once: a change is refused by name, or the tensors are the same (where
+// the name of the checksum was hit).
+TEST(Safetensors, ChangedAnywhereIsRefusedOrDoesNoHarm) {
+  const ScratchFolder scratch;
+  const std::string path = scratch.path("a.safetensors"), changed = scratch.path("changed.safetensors");
+  write_safetensors(path,
+                    {tensor<float>("w", FileType::f32, {2}, {1, 2}), tensor<uint8_t>("i", FileType::u8, {}, {3}),
+                     tensor<float>("v", FileType::f32, {2}, {3, 4})},
+                    {{"k", "v"}});
+  const SafetensorsFile whole(path);
+  const std::string bytes = read_file(path);
+  int64_t refused = 0, harmless = 0;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    for (const int mask : {1, 2, 4, 8, 16, 32, 64, 128, 255}) {
+      std::string copy = bytes;
+      copy[i] = static_cast<char>(copy[i] ^ mask);
+      put(changed, copy);
+      try {
+        const SafetensorsFile file(changed);
+        file.verify();
+        EXPECT_TRUE(same_tensors(file, whole)) << "byte " << i << ", mask " << mask;
+        ++harmless;
+      } catch (const DataError& error) {
+        EXPECT_NE(std::string(error.what()).find(changed), std::string::npos);
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GT(refused, 10 * harmless);
+}
+
+// A file of another program has no checksum: a changed header then changes a name, a type, a shape, but never memory.
+TEST(Safetensors, ChangedHeadersWithoutAChecksumDoNotReadBeyondTheFile) {
   const ScratchFolder scratch;
   const std::string path = scratch.path("a.safetensors");
-  write_safetensors(path, {tensor<float>("w", FileType::f32, {2}, {1, 2}), tensor<uint8_t>("i", FileType::u8, {}, {3})},
-                    {{"k", "v"}});
-  const std::string bytes = read_file(path);
-  uint64_t length = 0;
-  std::memcpy(&length, bytes.data(), 8);
-  for (size_t i = 0; i < 8 + length; ++i) {
-    for (const int mask : {1, 2, 16, 128, 255}) {
+  const std::string bytes = file_of(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                                    R"("i":{"dtype":"U8","shape":[],"data_offsets":[8,9]}})",
+                                    9);
+  put(path, bytes);
+  EXPECT_NO_THROW(SafetensorsFile(path).verify());
+  for (size_t i = 0; i < bytes.size() - 9; ++i) {
+    for (const int mask : {1, 2, 4, 8, 16, 32, 64, 128, 255}) {
       std::string changed = bytes;
       changed[i] = static_cast<char>(changed[i] ^ mask);
       put(path, changed);
@@ -189,6 +237,15 @@ TEST(Safetensors, ChangedBytesOfTheHeaderDoNoHarm) {
       }
     }
   }
+}
+
+TEST(Safetensors, AChecksumOfWhatWasReadIsNotKept) {
+  const ScratchFolder scratch;
+  const std::string path = scratch.path("a.safetensors");
+  write_example(path);
+  const auto metadata = SafetensorsFile(path).metadata();
+  write_safetensors(path, {tensor<float>("w", FileType::f32, {2}, {1, 2})}, metadata);
+  EXPECT_NO_THROW(SafetensorsFile(path).verify());
 }
 
 }  // namespace

@@ -243,6 +243,20 @@ TEST(Weights, ValuesThatAreNotFiniteAreNamed) {
   }
 }
 
+TEST(Weights, OneDamagedBitIsFoundBeforeAnythingChanges) {
+  const ScratchFolder scratch;
+  const std::vector<Wanted> list{{"a", {2, 1, 1, 3}}, {"b", {1, 1, 1, 4}, Layout::vector}};
+  save_weights(scratch.path("w"), make(list, 1), {{"model", "m"}});
+  std::string bytes = read_file(scratch.path("w"));
+  bytes[bytes.size() - 6] = static_cast<char>(bytes[bytes.size() - 6] ^ 1);
+  write_file(scratch.path("w"), bytes);
+  Parameters target = make(list, 2);
+  const std::string message = message_of([&] { load_weights(scratch.path("w"), target, LoadMode::all); });
+  EXPECT_NE(message.find(scratch.path("w") + ": damaged"), std::string::npos) << message;
+  const Parameters before = make(list, 2);
+  for (const char* name : {"a", "b"}) EXPECT_TRUE(equal(target.at(name), *before.find(name)));
+}
+
 TEST(Weights, PyTorchsCountOfBatchesIsPassedOver) {
   const ScratchFolder scratch;
   Parameters parameters = make({{"bn.weight", {1, 1, 1, 3}, Layout::vector}}, 1);

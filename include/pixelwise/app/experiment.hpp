@@ -25,12 +25,6 @@ Graph inference_graph(const ModelSpec& model, const Shape& image, Keep keep = {}
 
 /// The size of training batches: the crop, or that of the first sample where there is none.
 Size training_size(const Config& config, const Dataset& dataset);
-/// Bytes that a training keeps at once: the arena of its plan; parameters and the optimiser's states.
-struct PlannedMemory {
-  int64_t arena = 0, parameters = 0;
-  int64_t all() const { return arena + parameters; }
-};
-PlannedMemory planned_memory(const Config& config, const Graph& graph, const Plan& plan);
 /// Steps of the whole training.
 int64_t total_steps(const Config& config, int64_t steps_per_epoch);
 

@@ -28,7 +28,7 @@ class ChunkFunction {
 /// Calls fn(chunk, thread) once for every chunk in [0, chunks), in any order, on up to thread_count() threads;
 /// thread in [0, thread_count()) tells scratch apart. Chunks must depend on shapes only, never on the number of
 /// threads, and write disjoint memory: then the bits do not depend on it either. Nested calls run serially. The first
-/// exception that a chunk throws is rethrown in the caller.
+/// exception that a chunk throws is rethrown in the caller. ResourceError where the threads cannot be started.
 void parallel_for(int64_t chunks, ChunkFunction fn);
 
 /// To be called first in a program's main. OpenMP's threads wait busily, for milliseconds, by default; where two such
@@ -39,7 +39,7 @@ void parallel_for(int64_t chunks, ChunkFunction fn);
 void restart_with_patient_threads(char** argv);
 
 /// A thread for work that is not a kernel (loading images). Joins on destruction; fn must return when told to by
-/// whatever it shares with its owner.
+/// whatever it shares with its owner. ResourceError where it cannot be started.
 class Worker {
  public:
   explicit Worker(std::function<void()> fn);

@@ -11,7 +11,8 @@ class RunFolder {
  public:
   /// Opens `path` for a run with this (resolved) config: makes the folder, or continues in one that holds the same
   /// config and `resume` is asked for. Throws UsageError where it holds another run, or holds a run and resume is
-  /// false; ResourceError where it cannot be written, or another trainer holds its lock (naming it).
+  /// false; ResourceError where it cannot be written, or another trainer holds its lock (naming process, host and
+  /// since when). What a killed trainer left half-written is removed.
   RunFolder(const std::string& path, const std::string& config, bool resume);
   ~RunFolder();
 
@@ -21,7 +22,9 @@ class RunFolder {
 
   /// Appends one line (without line feed) to metrics.jsonl.
   void append_metrics(const std::string& line);
-  /// Drops the lines of metrics.jsonl after `step`, and a last line that was cut off.
+  /// Puts what was appended on the disk: before a checkpoint that counts on it.
+  void sync_metrics();
+  /// Drops the lines of metrics.jsonl after `step`, a last line that was cut off, and all from one that is unreadable.
   void truncate_metrics(int64_t step);
 
  private:

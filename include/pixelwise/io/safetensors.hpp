@@ -35,6 +35,9 @@ class SafetensorsFile {
   const std::map<std::string, std::string>& metadata() const;
   const std::vector<TensorInfo>& tensors() const;  ///< sorted by name
   const TensorInfo* find(const std::string& name) const;
+  /// Reads all of it; throws DataError where metadata or tensors are not those that write_safetensors put its checksum
+  /// of into the metadata. Files of other programs have none, and pass.
+  void verify() const;
   /// The elements as float or double, converted, in the file's order.
   std::vector<float> read_f32(const TensorInfo& tensor) const;
   std::vector<double> read_f64(const TensorInfo& tensor) const;
@@ -56,7 +59,8 @@ struct TensorToWrite {
   std::vector<int64_t> shape;
   std::function<void(const Sink&)> write;
 };
-/// Atomically; tensors are sorted by name, the header is padded with spaces to 8 bytes.
+/// Atomically; tensors are sorted by name, the header is padded with spaces to 8 bytes. A checksum joins the metadata:
+/// every tensor is written twice, first to it.
 void write_safetensors(const std::string& path, std::vector<TensorToWrite> tensors,
                        const std::map<std::string, std::string>& metadata);
 

@@ -35,9 +35,9 @@ std::string model_name_of(const std::string& file_name, const Parameters& parame
 
 /// Loads what `mode` says. A matrix {O, I} loads into a convolution {O, i, h, w} of as many weights (Long et al. 2015,
 /// section 4.1: fully connected layers become convolutions). `num_batches_tracked` is passed over. Throws DataError
-/// naming file and tensor: for a value that is not finite always, for missing, unexpected and misshapen ones as the
-/// mode says; and where not one tensor matches. `classifier`: the parameters that depend on the number of
-/// classes (classifier_of).
+/// naming file and tensor: for a wrong checksum or a value that is not finite always, for missing, unexpected and
+/// misshapen ones as the mode says; and where not one tensor matches. `classifier`: the parameters that depend on the
+/// number of classes (classifier_of).
 LoadReport load_weights(const SafetensorsFile& file, Parameters& parameters, LoadMode mode,
                         const std::vector<std::string>& classifier = {});
 LoadReport load_weights(const std::string& path, Parameters& parameters, LoadMode mode,

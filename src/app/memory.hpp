@@ -1,0 +1,22 @@
+// The memory that a training needs, known before any of it is allocated.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "pixelwise/app/config.hpp"
+#include "pixelwise/core/shape.hpp"
+
+namespace pixelwise {
+
+struct TrainingMemory {
+  int64_t arena = 0;       ///< of the planned training step
+  int64_t parameters = 0;  ///< with the running statistics and the states of the optimiser
+  int64_t total() const { return arena + parameters; }
+};
+
+/// Of a training on crops of `size`.
+TrainingMemory training_memory(const Config& config, Size size);
+/// Where `available` bytes are too few: what is needed, and the largest batch and crop that fit; else empty.
+std::string memory_shortage(const Config& config, Size size, int64_t available);
+
+}  // namespace pixelwise
