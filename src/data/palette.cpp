@@ -13,7 +13,8 @@ std::vector<std::string> preset_class_names(const std::string& preset) {
     return {"sky",         "building", "pole", "road",       "pavement", "tree",
             "sign_symbol", "fence",    "car",  "pedestrian", "bicyclist"};
   if (preset == "shapes") return {"background", "disc", "square", "triangle", "ring", "cross", "flower"};
-  throw UsageError(format("data.class_names is '{}'; use voc, camvid, shapes, or a list of names", preset));
+  throw UsageError(
+      format("key 'data.class_names': given \"{}\", wanted voc, camvid, shapes, or a list of names", preset));
 }
 
 // Bit 3k + channel of the id becomes bit 7 - k of that channel's value.
