@@ -91,6 +91,12 @@ Fields data_fields(Config::Data& d) {
        {1, 16384}},
       {"ignore_label", &d.ignore_label, "id of void pixels in the masks", {0, 255}},
       {"class_names", &d.class_names, "`voc`, `camvid`, `shapes`, or a list of names"},
+      {"on_bad",
+       &d.on_bad,
+       "samples that cannot be read, or have ids out of range: stop, naming them, or leave them out",
+       {},
+       {"stop", "skip"}},
+      {"max_bad", &d.max_bad, "on_bad skip: the largest share of a split that is left out", fraction},
       {"workers", &d.workers, "threads that load; 0: none", {0, 64}},
       {"size", &d.size, "shapes: size of the scenes, [height, width]", {16, 4096}},
   };

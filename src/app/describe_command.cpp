@@ -119,7 +119,7 @@ int describe_command(const DescribeArguments& arguments) {
   const ModelGraph model = model_graph(arguments);
   const Graph& graph = model.graph;
   const Plan plan = make_plan(graph, graph.all(), precision_of(model.config));
-  print_warnings(graph);
+  print_warnings(warnings_of(graph));
   const std::string text = arguments.json ? dump_json(rows_json(node_rows(graph, plan, graph.all())), 1) + "\n"
                                           : describe(graph, plan, graph.all());
   std::fputs(text.c_str(), stdout);

@@ -5,6 +5,7 @@
 
 #include "app/memory.hpp"
 #include "app/pictures.hpp"
+#include "app/scan.hpp"
 #include "app/step_timer.hpp"
 #include "core/format.hpp"
 #include "pixelwise/app/commands.hpp"
@@ -22,16 +23,6 @@ constexpr size_t named_findings = 5;  // of each kind
 
 double percent(int64_t part, int64_t all) {
   return all > 0 ? 100 * static_cast<double>(part) / static_cast<double>(all) : 0;
-}
-
-// Ids that are out of range are to be found, not thrown: every byte is let through.
-Survey survey_of(const Config& config, const std::string& split) {
-  Config every_id = config;
-  every_id.model.classes = 256;
-  const std::unique_ptr<Dataset> dataset = open_dataset(every_id, split);
-  Progress progress(dataset->size());
-  return survey(*dataset, config.model.classes, config.data.ignore_label,
-                [&](int64_t done) { progress.update(done, split); });
 }
 
 std::string summary(const std::string& split, const Survey& s) {
@@ -79,9 +70,7 @@ const char* heading(Finding::Kind kind) {
 }
 
 bool stops_training(const Survey& s) {
-  return std::any_of(s.findings.begin(), s.findings.end(), [](const Finding& f) {
-    return f.kind == Finding::Kind::unreadable || f.kind == Finding::Kind::out_of_range;
-  });
+  return std::any_of(s.findings.begin(), s.findings.end(), [](const Finding& f) { return f.stops_training(); });
 }
 
 std::string findings_text(const std::string& split, const Survey& s) {
@@ -171,7 +160,7 @@ int doctor_command(const DoctorArguments& arguments) {
   if (arguments.config.empty()) throw UsageError("--config FILE is missing");
   Config config = load_config(arguments.config, arguments.settings);
   if (!arguments.data_root.empty()) config.data.root = arguments.data_root;
-  const Survey train = survey_of(config, "train"), val = survey_of(config, "val");
+  const Survey train = scan(config, "train"), val = scan(config, "val");
   const std::vector<double> weights = median_frequency_weights(train, config.model.classes);
   const std::string findings =
       missing_classes(config, train) + findings_text("train", train) + findings_text("val", val);

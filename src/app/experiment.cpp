@@ -86,13 +86,9 @@ int64_t total_steps(const Config& config, int64_t steps_per_epoch) {
   return config.train.max_steps.value_or(config.train.epochs * steps_per_epoch);
 }
 
-std::vector<double> class_weights(const Config& config, const Dataset& dataset) {
+std::vector<double> class_weights(const Config& config, const std::function<Survey()>& train) {
   if (config.loss.class_weights.name.empty()) return config.loss.class_weights.values;
-  const Survey masks = survey(dataset, config.model.classes, config.data.ignore_label);
-  for (const Finding& finding : masks.findings) {
-    if (finding.kind == Finding::Kind::unreadable) throw DataError(finding.text);
-  }
-  std::vector<double> weights = median_frequency_weights(masks, config.model.classes);
+  std::vector<double> weights = median_frequency_weights(train(), config.model.classes);
   if (weights.empty()) throw DataError("loss.class_weights: the training masks show no class");
   return weights;
 }

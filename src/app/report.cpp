@@ -18,8 +18,8 @@ JsonValue::Array to_json(const std::vector<std::optional<double>>& values) {
 
 }  // namespace
 
-void print_warnings(const Graph& graph) {
-  for (const std::string& warning : warnings_of(graph)) std::fputs(format("warning: {}\n", warning).c_str(), stderr);
+void print_warnings(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) std::fputs(format("warning: {}\n", warning).c_str(), stderr);
 }
 
 JsonValue::Object metrics_json(const ConfusionMatrix& matrix, const std::vector<std::string>& class_names) {

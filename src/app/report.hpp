@@ -4,13 +4,12 @@
 #include <vector>
 
 #include "pixelwise/io/json.hpp"
-#include "pixelwise/nn/graph.hpp"
 #include "pixelwise/train/metrics.hpp"
 
 namespace pixelwise {
 
 JsonValue::Object metrics_json(const ConfusionMatrix& matrix, const std::vector<std::string>& class_names);
-/// warnings_of the graph, a line each on stderr.
-void print_warnings(const Graph& graph);
+/// A line each on stderr.
+void print_warnings(const std::vector<std::string>& warnings);
 
 }  // namespace pixelwise

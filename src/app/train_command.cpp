@@ -31,7 +31,7 @@ void dry_run(const Config& config) {
   Size size = config.augment.crop;
   if (size.h * size.w == 0) size = training_size(config, *open_dataset(config, "train"));
   const Graph graph = training_graph(config, size);
-  print_warnings(graph);
+  print_warnings(warnings_of(graph));
   std::fputs(describe(graph, make_plan(graph, graph.all(), precision_of(config)), graph.all()).c_str(), stdout);
   const TrainingMemory memory = training_memory(config, size);
   std::fputs(format("planned peak memory: {:.1f} MiB (arena {:.1f}, parameters and optimiser {:.1f})\n",

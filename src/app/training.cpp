@@ -9,6 +9,7 @@
 #include "pixelwise/core/cpu.hpp"
 #include "pixelwise/core/error.hpp"
 #include "pixelwise/io/files.hpp"
+#include "pixelwise/nn/describe.hpp"
 #include "pixelwise/train/signal.hpp"
 #include "pixelwise/train/weights.hpp"
 
@@ -63,13 +64,15 @@ int64_t last_validation(const std::string& path) {
 Training::Training(const Config& config, const std::string& run, bool resume_run)
     : config_(config),
       class_names_(class_names(config)),
-      train_set_(open_dataset(config, "train")),
-      val_set_(open_dataset(config, "val")),
-      folder_(open_folder(config, *train_set_, run, resume_run)),
-      executor_(make_executor(config_, *train_set_, parameters_, arena_)),
+      train_(open_checked(config, "train")),
+      val_(open_checked(config, "val")),
+      folder_(open_folder(config, *train_.dataset, run, resume_run)),
+      executor_(make_executor(config_, *train_.dataset, parameters_, arena_)),
       optimizer_(config.optimizer, trained_parameters(executor_.graph(), parameters_)),
-      evaluator_(make_evaluator({})) {
-  print_warnings(executor_.graph());
+      evaluator_(make_evaluator({})),
+      monitor_(config) {
+  print_warnings(warnings_of(executor_.graph()));
+  if (train_.survey) print_warnings(data_warnings(config_, *train_.survey));
   set_class_weights();
   const bool begun = resume_run && !list_checkpoints(run).empty();
   if (resume_run && !begun) std::fputs(format("{} has no checkpoint: starting at step 0\n", run).c_str(), stderr);
@@ -91,7 +94,7 @@ void Training::load_initial_weights() {
 }
 
 void Training::set_class_weights() {
-  class_weights_ = class_weights(config_, *train_set_);
+  class_weights_ = class_weights(config_, [&] { return train_.survey ? *train_.survey : scan(config_, "train"); });
   for (Parameter* parameter : parameters_.all()) {
     if (class_weights_.empty() || !parameter->name.ends_with("loss.class_weights")) continue;
     std::copy(class_weights_.begin(), class_weights_.end(), parameter->view().as<float>());
@@ -112,11 +115,11 @@ void Training::make_trainer() {
   loading.workers = config_.data.workers;
   loading.seed = static_cast<uint64_t>(config_.seed);
   loading.augment = augment_options(config_);
-  loading.augment.crop = training_size(config_, *train_set_);
+  loading.augment.crop = training_size(config_, *train_.dataset);
   loading.normalize = config_.model.normalize;
   loading.ignore_label = config_.data.ignore_label;
   const int64_t accumulate = config_.train.accumulate;
-  loader_ = std::make_unique<Loader>(*train_set_, loading, state_.step * accumulate);
+  loader_ = std::make_unique<Loader>(*train_.dataset, loading, state_.step * accumulate);
   steps_per_epoch_ = std::max<int64_t>(1, loader_->batches_per_epoch() / accumulate);
   total_steps_ = total_steps(config_, steps_per_epoch_);
 
@@ -149,9 +152,10 @@ void Training::validate(int64_t step, int64_t epoch) {
   const auto preview = [&](const Sample& sample, const Image& prediction, const Executor&) {
     if (static_cast<int64_t>(rows.size()) < preview_rows) rows.push_back(sample_pictures(sample, prediction));
   };
-  const std::optional<ConfusionMatrix> matrix = evaluator_.evaluate(*val_set_, preview);
+  const std::optional<ConfusionMatrix> matrix = evaluator_.evaluate(*val_.dataset, preview);
   if (!matrix) return;  // stopped: made again when the run is resumed
   const Metrics metrics = metrics_of(*matrix);
+  say(monitor_.after_validation(*matrix, step == total_steps_));
   progress_->message(format("step {}: validation: mean_iou_present {:.4f}, pixel_accuracy {:.4f}", step,
                             metrics.mean_iou_present, metrics.pixel_accuracy));
   if (!state_.best_metric || metrics.mean_iou_present > *state_.best_metric) {
@@ -163,6 +167,10 @@ void Training::validate(int64_t step, int64_t epoch) {
   folder_.append_metrics(
       dump_json(JsonValue::Object{{"step", step}, {"epoch", epoch}, {"val", metrics_json(*matrix, class_names_)}}));
   validated_step_ = step;
+}
+
+void Training::say(const std::string& warning) {
+  if (!warning.empty()) progress_->message("warning: " + warning);
 }
 
 void Training::save_checkpoint(int64_t step, int64_t epoch) {
@@ -178,6 +186,7 @@ void Training::after_step(const StepReport& report) {
   folder_.append_metrics(dump_json(JsonValue::Object{
       {"step", report.step}, {"epoch", report.epoch}, {"loss", report.loss}, {"lr", report.lr}, {"ms", report.ms}}));
   progress_->update(report.step, format("loss {:.4f} lr {:.3g}", report.loss, report.lr));
+  say(monitor_.after_step(report));
   if (validation_due(report.step) && !stop_signal()) validate(report.step, report.epoch);
   const int64_t every = config_.train.checkpoint_every_steps;
   const bool due = every > 0 && report.step % every == 0;
@@ -192,7 +201,8 @@ void Training::write_samples() {
     for (Picture& plane : score_planes(executor.view("scores"), sample.photo.size(), class_names_))
       rows.back().push_back(std::move(plane));
   };
-  if (evaluator.evaluate(*val_set_, draw, {}, sample_rows)) write_png(folder_.file("samples.png"), draw_sheet(rows));
+  if (evaluator.evaluate(*val_.dataset, draw, {}, sample_rows))
+    write_png(folder_.file("samples.png"), draw_sheet(rows));
 }
 
 void Training::finish(int64_t step) {
@@ -201,6 +211,9 @@ void Training::finish(int64_t step) {
   const std::string best =
       state_.best_metric ? format(", best mean_iou_present {:.4f} at step {}", *state_.best_metric, state_.best_step)
                          : "";
+  if (monitor_.void_steps() > 0)
+    progress_->message(format("{} steps had only void pixels: they changed nothing but by momentum and weight decay",
+                              monitor_.void_steps()));
   progress_->message(format("trained {} steps{}; weights and pictures are in {}", step, best, folder_.path()));
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "app/monitor.hpp"
+#include "app/scan.hpp"
 #include "pixelwise/app/experiment.hpp"
 #include "pixelwise/core/progress.hpp"
 #include "pixelwise/io/run_folder.hpp"
@@ -29,6 +31,7 @@ class Training {
   void after_step(const StepReport& report);
   void validate(int64_t step, int64_t epoch);
   void save_checkpoint(int64_t step, int64_t epoch);
+  void say(const std::string& warning);  // nothing where it is empty
   void finish(int64_t step);
   void write_samples();
   Evaluator make_evaluator(Keep keep);
@@ -36,7 +39,7 @@ class Training {
   Config config_;
   std::vector<std::string> class_names_;
   std::vector<double> class_weights_;  // empty: all 1
-  std::unique_ptr<Dataset> train_set_, val_set_;
+  CheckedSplit train_, val_;
   RunFolder folder_;
   Parameters parameters_;
   std::shared_ptr<Arena> arena_ = std::make_shared<Arena>();
@@ -49,6 +52,7 @@ class Training {
   CheckpointInfo state_;         // as of the newest checkpoint, best metric kept up to date
   int64_t validated_step_ = -1;  // the last step with a validation in metrics.jsonl
   std::unique_ptr<Progress> progress_;
+  Monitor monitor_;
 };
 
 }  // namespace pixelwise

@@ -36,7 +36,7 @@ class FileDataset : public Dataset {
   FileDataset(std::vector<Pair> pairs, const SampleFormat& samples) : pairs_(std::move(pairs)), format_(samples) {}
   int64_t size() const override { return static_cast<int64_t>(pairs_.size()); }
   std::string id(int64_t index) const override { return at(index).id; }
-  std::string photo_path(int64_t index) const override { return at(index).photo; }
+  std::vector<std::string> files(int64_t index) const override { return {at(index).photo, at(index).mask}; }
   Sample read(int64_t index) const override {
     const Pair& pair = at(index);
     Sample sample{pair.id, read_photo(pair.photo, format_.channels), read_mask(pair.mask)};

@@ -119,7 +119,6 @@ class ShapesDataset : public Dataset {
       : split_(split), scenes_(scenes), size_(size), format_(samples), seed_(seed) {}
   int64_t size() const override { return scenes_; }
   std::string id(int64_t index) const override { return format("{}{:05}", split_, index); }
-  std::string photo_path(int64_t) const override { return {}; }
 
   Sample read(int64_t index) const override {
     Random random(seed_, "shapes." + split_, 0, 0, static_cast<uint64_t>(index));

@@ -53,7 +53,9 @@ std::string where_out_of_range(const Image& mask, int64_t classes, int64_t ignor
 Seen look_at(const Dataset& dataset, int64_t index, int64_t classes, int64_t ignore_label) {
   Seen seen;
   const std::string id = dataset.id(index);
-  const auto add = [&](Finding::Kind kind, const std::string& text) { seen.findings.push_back({kind, id, text}); };
+  const auto add = [&](Finding::Kind kind, const std::string& text) {
+    seen.findings.push_back({kind, index, id, text});
+  };
   Sample sample;
   try {
     sample = dataset.read(index);
@@ -78,11 +80,14 @@ Seen look_at(const Dataset& dataset, int64_t index, int64_t classes, int64_t ign
 }
 
 void add_to(Survey& sum, Seen&& seen, int64_t ignore_label) {
+  const bool usable = std::none_of(seen.findings.begin(), seen.findings.end(),
+                                   [](const Finding& finding) { return finding.stops_training(); });
   std::move(seen.findings.begin(), seen.findings.end(), std::back_inserter(sum.findings));
   if (!seen.read) return;
   const bool first = sum.read++ == 0;
   sum.smallest = first ? seen.size : Size{std::min(sum.smallest.h, seen.size.h), std::min(sum.smallest.w, seen.size.w)};
   sum.largest = {std::max(sum.largest.h, seen.size.h), std::max(sum.largest.w, seen.size.w)};
+  if (!usable) return;
   const int64_t all = seen.size.h * seen.size.w;
   const int64_t none = ignore_label >= 0 && ignore_label < 256 ? seen.counts[static_cast<size_t>(ignore_label)] : 0;
   sum.all_pixels += all;

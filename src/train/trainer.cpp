@@ -1,5 +1,6 @@
 #include "pixelwise/train/trainer.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cmath>
@@ -94,6 +95,20 @@ double loss_denominator(const std::vector<Batch>& micro_batches, const LossOptio
   }
   return sum;
 }
+
+namespace {
+
+int64_t labelled_pixels(const std::vector<Batch>& micro_batches, int64_t ignore_label) {
+  int64_t count = 0;
+  for (const Batch& batch : micro_batches) {
+    for (const Sample& sample : batch.samples)
+      count += std::count_if(sample.mask.pixels.begin(), sample.mask.pixels.end(),
+                             [&](uint8_t id) { return id != ignore_label; });
+  }
+  return count;
+}
+
+}  // namespace
 
 struct Trainer::Impl {
   Executor& executor;
@@ -194,6 +209,7 @@ StepReport Trainer::step() {
   report.data_ms = whole.ms();
   report.epoch = impl.batches[0].epoch;
   report.names = impl.sample_ids();
+  report.labelled_pixels = labelled_pixels(impl.batches, impl.options.ignore_label);
 
   impl.states.save();
   report.loss = impl.run_batches(report.lr, report.data_ms);

@@ -11,7 +11,6 @@ class Rows : public Dataset {
   explicit Rows(std::vector<std::vector<uint8_t>> masks) : masks_(std::move(masks)) {}
   int64_t size() const override { return static_cast<int64_t>(masks_.size()); }
   std::string id(int64_t index) const override { return std::to_string(index); }
-  std::string photo_path(int64_t) const override { return {}; }
   Sample read(int64_t index) const override {
     Sample sample{id(index), Image(1, 4, 3), Image(1, 4, 1)};
     sample.mask.pixels = masks_.at(static_cast<size_t>(index));
@@ -28,7 +27,9 @@ TEST(ClassWeights, MedianFrequencyByHand) {
   Config config;
   config.model.classes = 4;
   config.loss.class_weights.name = "median_frequency";
-  const std::vector<double> weights = class_weights(config, Rows({{0, 0, 0, 1}, {0, 0, 2, 255}}));
+  const std::vector<double> weights = class_weights(config, [] {
+    return survey(Rows({{0, 0, 0, 1}, {0, 0, 2, 255}}), 4, 255);
+  });
   ASSERT_EQ(weights.size(), 4U);
   EXPECT_DOUBLE_EQ(weights[0], 7. / 15);
   EXPECT_DOUBLE_EQ(weights[1], 4. / 3);
@@ -38,9 +39,9 @@ TEST(ClassWeights, MedianFrequencyByHand) {
 
 TEST(ClassWeights, AreTakenAsGiven) {
   Config config;
-  EXPECT_TRUE(class_weights(config, Rows({{0, 0, 0, 1}})).empty());
+  EXPECT_TRUE(class_weights(config, {}).empty());
   config.loss.class_weights.values = {1, 2};
-  EXPECT_EQ(class_weights(config, Rows({{0, 0, 0, 1}})), (std::vector<double>{1, 2}));
+  EXPECT_EQ(class_weights(config, {}), (std::vector<double>{1, 2}));
 }
 
 }  // namespace

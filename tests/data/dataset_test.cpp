@@ -59,7 +59,7 @@ TEST(Voc, ReadsIndicesOfTheDevkit) {
   const auto dataset = open_dataset(devkit.options, "train", 21, 3, 1);
   ASSERT_EQ(dataset->size(), 3);
   EXPECT_EQ(dataset->id(0), "2007_000001");
-  EXPECT_TRUE(fs::exists(dataset->photo_path(0)));
+  for (const std::string& file : dataset->files(0)) EXPECT_TRUE(fs::exists(file)) << file;
   const Sample sample = dataset->read(0);
   EXPECT_EQ(sample.mask.pixels, (std::vector<uint8_t>{0, 1, 20, 255, 15, 15}));
   EXPECT_EQ(sample.photo.size(), (Size{2, 3}));
@@ -204,7 +204,6 @@ class Numbered : public Dataset {
  public:
   int64_t size() const override { return 3; }
   std::string id(int64_t index) const override { return std::to_string(index); }
-  std::string photo_path(int64_t) const override { return {}; }
   Sample read(int64_t index) const override {
     Sample sample{id(index), Image(7, 4 + index, 3), Image(7, 4 + index, 1)};
     for (int64_t y = 0; y < 7; ++y) {

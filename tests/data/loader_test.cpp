@@ -14,7 +14,6 @@ class Numbers : public Dataset {
   explicit Numbers(int64_t size, int64_t broken = -1) : size_(size), broken_(broken) {}
   int64_t size() const override { return size_; }
   std::string id(int64_t index) const override { return std::to_string(index); }
-  std::string photo_path(int64_t) const override { return {}; }
   Sample read(int64_t index) const override {
     if (index == broken_) throw DataError("photo " + id(index) + " is broken");
     Sample sample{id(index), Image(6, 6, 3), Image(6, 6, 1)};

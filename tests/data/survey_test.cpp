@@ -24,7 +24,6 @@ class Masks : public Dataset {
     if (mask.pixels.empty()) throw DataError("m.png: cut short");
     return {id(index), Image(mask.height, mask.width, 3), mask};
   }
-  std::string photo_path(int64_t) const override { return {}; }
 
  private:
   std::vector<Image> masks_;

@@ -18,7 +18,6 @@ class ToyDataset : public Dataset {
   explicit ToyDataset(std::vector<Size> sizes) : sizes_(std::move(sizes)) {}
   int64_t size() const override { return static_cast<int64_t>(sizes_.size()); }
   std::string id(int64_t index) const override { return "toy" + std::to_string(index); }
-  std::string photo_path(int64_t) const override { return {}; }
   Sample read(int64_t index) const override {
     const Size size = sizes_.at(static_cast<size_t>(index));
     Sample sample{id(index), Image(size.h, size.w, 3), Image(size.h, size.w, 1)};

@@ -35,6 +35,8 @@ struct Config {
     std::optional<Size> resize, centre_crop;
     int64_t ignore_label = 255;
     NameOr<std::string> class_names{"voc", {}};
+    std::string on_bad = "stop";
+    double max_bad = 0.05;
     int64_t workers = 1;
     Size size{128, 128};
   };

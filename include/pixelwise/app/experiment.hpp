@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "pixelwise/app/config.hpp"
+#include "pixelwise/data/survey.hpp"
 #include "pixelwise/nn/executor.hpp"
 #include "pixelwise/train/evaluator.hpp"
 
@@ -28,9 +29,8 @@ Size training_size(const Config& config, const Dataset& dataset);
 /// Steps of the whole training.
 int64_t total_steps(const Config& config, int64_t steps_per_epoch);
 
-/// Config key loss.class_weights as numbers; empty: all 1. `median_frequency` reads every mask of the data set
-/// (data/survey.hpp).
-std::vector<double> class_weights(const Config& config, const Dataset& dataset);
+/// Config key loss.class_weights as numbers; empty: all 1. `median_frequency` are those of the training masks.
+std::vector<double> class_weights(const Config& config, const std::function<Survey()>& train);
 
 /// Saves the weights of a model with the configuration, so that they can be used without any other file.
 void save_model(const std::string& path, const Config& config, const Parameters& parameters);

@@ -22,8 +22,8 @@ class Dataset {
   virtual std::string id(int64_t index) const = 0;
   /// Decodes one sample; throws DataError naming file, pixel and value. Called from several threads.
   virtual Sample read(int64_t index) const = 0;
-  /// Where its photo lies; empty for the shapes.
-  virtual std::string photo_path(int64_t index) const = 0;
+  /// Photo and mask; nothing where a sample is no file.
+  virtual std::vector<std::string> files(int64_t) const { return {}; }
 };
 
 /// What a dataset is made of: config key `data`.
@@ -45,6 +45,8 @@ std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::str
 
 /// The first `count` samples of a dataset.
 std::unique_ptr<Dataset> first_samples(std::unique_ptr<Dataset> all, int64_t count);
+/// All samples but those of `indices`, which are sorted.
+std::unique_ptr<Dataset> without_samples(std::unique_ptr<Dataset> all, const std::vector<int64_t>& indices);
 /// Every photo and mask resized (resize_photo, resize_mask).
 std::unique_ptr<Dataset> resized(std::unique_ptr<Dataset> all, Size size);
 /// The middle of every photo and mask; a photo that is smaller stays as it is.

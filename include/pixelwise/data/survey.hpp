@@ -19,12 +19,17 @@ struct Finding {
     one_class,        ///< it shows one class alone
   };
   Kind kind;
+  int64_t index = 0;  ///< of the sample
   std::string sample, text;
+
+  /// Would training stop at it?
+  bool stops_training() const { return kind == Kind::unreadable || kind == Kind::out_of_range; }
 };
 
 struct Survey {
   int64_t samples = 0, read = 0;  ///< in the list; without those that cannot be read
   Size smallest, largest;         ///< least and greatest height and width
+  // Of the samples that can be trained on:
   int64_t void_pixels = 0, all_pixels = 0;
   std::array<int64_t, 256> pixels{};  ///< of each id
   std::array<int64_t, 256> around{};  ///< pixels, without void, of the samples that show the id
@@ -36,6 +41,11 @@ struct Survey {
 /// classes where ids that are out of range are to be found rather than thrown.
 Survey survey(const Dataset& dataset, int64_t classes, int64_t ignore_label,
               const std::function<void(int64_t)>& done = {});
+
+/// The same, out of the user's cache (XDG_CACHE_HOME or ~/.cache, folder pixelwise) where `view` (how the files are
+/// looked at), the samples, and the size and time of change of every file are those of the survey that was kept.
+Survey cached_survey(const Dataset& dataset, int64_t classes, int64_t ignore_label, const std::string& view,
+                     const std::function<void(int64_t)>& done = {});
 
 /// Class weights by median frequency: w_c = median of all f / f_c, f_c = pixels of c / pixels of the samples that show
 /// c (Eigen, Fergus 2015, section 6.3.2); 0 for a class that does not occur. Empty where none does.

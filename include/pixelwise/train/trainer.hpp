@@ -37,6 +37,7 @@ struct StepReport {
   int64_t step = 0;   ///< steps done, this one included
   int64_t epoch = 0;  ///< of its first sample, from 0
   double loss = 0, lr = 0;
+  int64_t labelled_pixels = 0;     ///< of its samples; 0: all were void, the loss and all gradients are zero
   double gradient_norm = 0;        ///< before clipping
   double ms = 0, data_ms = 0;      ///< whole step; of it, waiting for the loader and writing inputs
   std::vector<std::string> names;  ///< ids of its samples
