@@ -106,10 +106,10 @@ void parallel_for(int64_t chunks, ChunkFunction fn) {
 #pragma omp parallel num_threads(threads)
   team.work(omp_get_thread_num());
 #else
-  std::vector<std::thread> others;
+  std::vector<Worker> others;  // joined where one of them cannot be started, too
   for (int thread = 1; thread < threads; ++thread) others.emplace_back([&team, thread] { team.work(thread); });
   team.work(0);
-  for (std::thread& other : others) other.join();
+  others.clear();
 #endif
   team.rethrow();
 }

@@ -27,6 +27,7 @@ struct Loader::Impl {
   std::condition_variable changed;
   std::map<int64_t, Prepared> prepared;
   bool stop = false;
+  std::exception_ptr broken;    // a worker had no memory even to say what it met
   std::vector<Worker> workers;  // last: joined before the rest goes
 
   Impl(const Dataset& d, const LoaderOptions& o, int64_t first)
@@ -89,22 +90,30 @@ struct Loader::Impl {
       if (stop) return;
       const int64_t step = next_begun++;
       lock.unlock();
-      Prepared result;
+      std::map<int64_t, Prepared> result;  // its node moves over to `prepared` without another allocation
+      std::exception_ptr failure;
       try {
-        result.batch = prepare(step);
+        result[step].batch = prepare(step);
       } catch (...) {
-        result.failure = std::current_exception();
+        failure = std::current_exception();
       }
       lock.lock();
-      prepared[step] = std::move(result);
+      if (result.empty()) {
+        broken = failure;
+      } else {
+        result[step].failure = failure;
+        prepared.merge(result);
+      }
       changed.notify_all();
+      if (broken) return;
     }
   }
 
   Batch next() {
     if (workers.empty()) return prepare(next_wanted++);
     std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return prepared.contains(next_wanted); });
+    changed.wait(lock, [&] { return broken || prepared.contains(next_wanted); });
+    if (broken) std::rethrow_exception(broken);
     const auto found = prepared.find(next_wanted);
     if (found->second.failure) std::rethrow_exception(found->second.failure);
     Batch batch = std::move(found->second.batch);

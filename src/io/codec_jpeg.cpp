@@ -26,7 +26,7 @@ Header read_header(const Decoder& decoder, const std::string& path, const std::s
   Header h;
   if (tjDecompressHeader3(decoder.handle, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), &h.width,
                           &h.height, &h.subsampling, &h.colours) != 0)
-    throw DataError(format("{}: bad JPEG: {}", path, tjGetErrorStr2(decoder.handle)));
+    throw_codec_error(path, "bad JPEG", tjGetErrorStr2(decoder.handle));
   constexpr int64_t pixels_per_byte = 8 * 64;  // a block of 8x8 takes at least one bit
   check_image_size(path, h.height, h.width, bytes.size(), pixels_per_byte);
   return h;
@@ -52,7 +52,7 @@ Image decode_jpeg(const std::string& path, const std::string& bytes) {
   if (tjDecompress2(decoder.handle, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
                     image.pixels.data(), h.width, 0, h.height, grey ? TJPF_GRAY : TJPF_RGB,
                     TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS) != 0)
-    throw DataError(format("{}: damaged JPEG: {}", path, tjGetErrorStr2(decoder.handle)));
+    throw_codec_error(path, "damaged JPEG", tjGetErrorStr2(decoder.handle));
   return image;
 }
 

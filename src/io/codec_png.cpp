@@ -24,7 +24,7 @@ struct Context {
 
 [[noreturn]] void on_error(png_structp png, png_const_charp text) {
   const auto* context = static_cast<const Context*>(png_get_error_ptr(png));
-  throw DataError(format("{}: bad PNG: {}", *context->path, text));
+  throw_codec_error(*context->path, "bad PNG", text);
 }
 void on_warning(png_structp png, png_const_charp text) {
   // Damage of the data itself is an error; what else libpng remarks on does not change the pixels.

@@ -31,6 +31,12 @@
 namespace pixelwise {
 namespace {
 
+// Of the last failure in this thread; some have none.
+const char* reason() {
+  const char* text = stbi_failure_reason();
+  return text ? text : "no reason given";
+}
+
 // A file in memory that knows whether more was asked of it than it has. stb_image refills a buffer of 128 bytes with
 // whatever is left; all its other reads want every byte.
 struct Stream {
@@ -84,7 +90,7 @@ Header read_header(const std::string& path, const std::string& bytes) {
     throw DataError(format("{}: a number of more than nine digits in its header", path));
   Stream stream{bytes};
   if (!stbi_info_from_callbacks(&calls, &stream, &h.width, &h.height, &h.channels))
-    throw DataError(format("{}: not an image that can be read: {}", path, stbi_failure_reason()));
+    throw_codec_error(path, "not an image that can be read", reason());
   constexpr int64_t pixels_per_byte = 4096 * 2 / 3;  // GIF: the longest string of a code, which has 12 bits then
   check_image_size(path, h.height, h.width, bytes.size(), pixels_per_byte);
   return h;
@@ -99,8 +105,8 @@ Image decode_stb(const std::string& path, const std::string& bytes) {
   Stream stream{bytes};
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_callbacks(&calls, &stream, &width, &height, &found, channels), stbi_image_free);
-  if (!pixels) throw DataError(format("{}: damaged image: {}", path, stbi_failure_reason()));
   if (stream.past_end) throw DataError(format("{}: damaged image: the file is truncated", path));
+  if (!pixels) throw_codec_error(path, "damaged image", reason());
   Image image(height, width, channels);
   std::copy_n(pixels.get(), image.pixels.size(), image.pixels.begin());
   return image;

@@ -11,6 +11,10 @@ inline constexpr int64_t most_pixels = int64_t{1} << 28;
 /// file: the most that the format can pack. So a few bytes cannot ask for much memory.
 void check_image_size(const std::string& path, int64_t height, int64_t width, size_t file_bytes, int64_t per_byte);
 
+/// A library's `reason` why a file cannot be decoded ("bad PNG") or encoded: DataError, or ResourceError where it says
+/// that memory ran out.
+[[noreturn]] void throw_codec_error(const std::string& path, const char* what, const std::string& reason);
+
 // codec_png.cpp (libpng). Warnings and wrong checksums are errors.
 Image decode_png(const std::string& path, const std::string& bytes);  ///< 1 (grey) or 3 channels
 Image decode_png_indices(const std::string& path, const std::string& bytes);

@@ -57,6 +57,12 @@ void check_image_size(const std::string& path, int64_t height, int64_t width, si
                            width, file_bytes));
 }
 
+void throw_codec_error(const std::string& path, const char* what, const std::string& reason) {
+  if (reason.find("emory") != std::string::npos || reason.find("outofmem") != std::string::npos)
+    throw ResourceError(format("{}: out of memory: {}", path, reason));
+  throw DataError(format("{}: {}: {}", path, what, reason));
+}
+
 Image read_photo(const std::string& path, int64_t channels) {
   const std::string bytes = read_file(path, largest_file);
   const Image image = is_png(bytes)    ? decode_png(path, bytes)

@@ -223,7 +223,7 @@ TEST_F(Faults, ADiskThatIsReadOnlyIsNamed) {
 TEST_F(SlowFaults, TooLittleMemoryIsAnErrorWhereverItStrikes) {
   bool refused = false, trained = false;
   for (const int threads : {1, 3}) {
-    for (int kib = 8000; kib < 100000; kib += 3000) {
+    for (int kib = 8000; kib < 80000; kib += 700) {
       fs::remove_all(run_);
       const std::string line = format(
           "ulimit -v {}; PIXELWISE_THREADS={} GOMP_SPINCOUNT=1000 exec timeout -s KILL 60 {}/segtrain "

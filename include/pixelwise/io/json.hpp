@@ -30,6 +30,15 @@ struct JsonValue {
   std::variant<std::nullptr_t, bool, int64_t, double, std::string, Array, Object> value = nullptr;
 
   JsonValue() = default;
+  /// libstdc++ 12 destroys an alternative that was never made where std::variant's own copy runs out of memory.
+  JsonValue(const JsonValue& other) {
+    std::visit([this]<class T>(const T& v) { value.emplace<T>(T(v)); }, other.value);
+  }
+  JsonValue(JsonValue&&) noexcept = default;
+  JsonValue& operator=(JsonValue other) noexcept {
+    value = std::move(other.value);
+    return *this;
+  }
   JsonValue(std::nullptr_t) {}
   JsonValue(bool v) : value(v) {}
   JsonValue(int v) : value(int64_t{v}) {}
