@@ -93,7 +93,8 @@ struct Loader::Impl {
       std::map<int64_t, Prepared> result;  // its node moves over to `prepared` without another allocation
       std::exception_ptr failure;
       try {
-        result[step].batch = prepare(step);
+        Prepared& slot = result[step];  // first: what prepare() throws belongs to this batch, not to the worker
+        slot.batch = prepare(step);
       } catch (...) {
         failure = std::current_exception();
       }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <set>
 
 #include "pixelwise/core/error.hpp"
@@ -15,11 +16,16 @@ class Numbers : public Dataset {
   int64_t size() const override { return size_; }
   std::string id(int64_t index) const override { return std::to_string(index); }
   Sample read(int64_t index) const override {
-    if (index == broken_) throw DataError("photo " + id(index) + " is broken");
+    if (index == broken_) {
+      met_broken = true;
+      met_broken.notify_all();
+      throw DataError("photo " + id(index) + " is broken");
+    }
     Sample sample{id(index), Image(6, 6, 3), Image(6, 6, 1)};
     for (size_t i = 0; i < sample.photo.pixels.size(); ++i) sample.photo.pixels[i] = static_cast<uint8_t>(i + 7);
     return sample;
   }
+  mutable std::atomic<bool> met_broken = false;
 
  private:
   int64_t size_, broken_;
@@ -99,16 +105,19 @@ TEST(Loader, PartialBatchesAndSmallDatasets) {
 }
 
 TEST(Loader, RethrowsWhatAWorkerMetAtItsBatch) {
-  const Numbers numbers(8, 5);
   LoaderOptions options = some_options(2);
   options.shuffle = false;
-  Loader loader(numbers, options);
-  EXPECT_EQ(ids(loader.next())[0], "0");
-  try {
-    loader.next();
-    FAIL() << "the second batch holds the broken photo";
-  } catch (const DataError& error) {
-    EXPECT_EQ(std::string(error.what()), "photo 5 is broken");
+  for (int round = 0; round < 50; ++round) {  // the workers meet it before, while and after the first batch is taken
+    const Numbers numbers(8, 5);
+    Loader loader(numbers, options);
+    if (round % 2 == 0) numbers.met_broken.wait(false);
+    EXPECT_EQ(ids(loader.next())[0], "0");
+    try {
+      loader.next();
+      FAIL() << "the second batch holds the broken photo";
+    } catch (const DataError& error) {
+      EXPECT_EQ(std::string(error.what()), "photo 5 is broken");
+    }
   }
 }
 
