@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "app/graph_layout.hpp"
+#include "app/svg.hpp"
 #include "core/format.hpp"
 #include "pixelwise/nn/operator.hpp"
 
@@ -32,21 +33,9 @@ const Style& style_of(BoxKind kind) {
   return *std::find_if(std::begin(styles), std::end(styles), [&](const Style& style) { return style.kind == kind; });
 }
 
-std::string escaped(const std::string& text) {
-  std::string result;
-  for (const char c : text) result += c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : std::string(1, c);
-  return result;
-}
-
-// "23.5": one digit, none where it is 0.
-std::string number(double value) {
-  const double tenths = std::round(value * 10) / 10;
-  return tenths == std::round(tenths) ? format("{:.0f}", tenths) : format("{:.1f}", tenths);
-}
-
-class Svg {
+class Drawing : private SvgCanvas {
  public:
-  Svg(const Graph& graph, ValueId image) : graph_(graph), layout_(layout_of(graph, image)) {}
+  Drawing(const Graph& graph, ValueId image) : graph_(graph), layout_(layout_of(graph, image)) {}
 
   std::string draw(const std::string& title) {
     const double head = layout_.top - 30;
@@ -60,14 +49,10 @@ class Svg {
     stage_labels(layout_.bottom + 10);
     const double bottom = legend(layout_.bottom + 14 + 4 * line_height + 18);
     const double top = head - 34, width = layout_.width + 2 * margin, height = bottom - top + margin;
-    return format(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"{} {} {} {}\" width=\"{}\" height=\"{}\" "
-        "font-family=\"Helvetica, Arial, sans-serif\">\n"
-        "<defs><marker id=\"tip\" viewBox=\"0 0 6 6\" refX=\"5.5\" refY=\"3\" markerWidth=\"6\" markerHeight=\"6\" "
-        "orient=\"auto\"><path d=\"M0 0L6 3L0 6z\" fill=\"#555555\"/></marker></defs>\n"
-        "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"#ffffff\"/>\n{}</svg>\n",
-        number(-margin), number(top), number(width), number(height), number(width), number(height), number(-margin),
-        number(top), number(width), number(height), body_);
+    return document(
+        -margin, top, width, height,
+        "<defs><marker id=\"tip\" viewBox=\"0 0 6 6\" refX=\"5.5\" refY=\"3\" markerWidth=\"6\" "
+        "markerHeight=\"6\" orient=\"auto\"><path d=\"M0 0L6 3L0 6z\" fill=\"#555555\"/></marker></defs>\n");
   }
 
  private:
@@ -75,19 +60,6 @@ class Svg {
   const Value& map(size_t i) const { return graph_.at(box(i).value); }
   const Node* node(size_t i) const {
     return box(i).node < 0 ? nullptr : &graph_.nodes[static_cast<size_t>(box(i).node)];
-  }
-
-  void text(double x, double y, const std::string& words, const char* anchor, double size, const char* colour) {
-    body_ += format("<text x=\"{}\" y=\"{}\" text-anchor=\"{}\" font-size=\"{}\" fill=\"{}\">{}</text>\n", number(x),
-                    number(y), anchor, number(size), colour, escaped(words));
-  }
-  void path(const std::string& points, const char* colour, const std::string& more) {
-    body_ += format("<path d=\"{}\" stroke=\"{}\" fill=\"none\" {}/>\n", points, colour, more);
-  }
-  void rectangle(double x, double y, double w, double h, const char* colour, const std::string& tooltip = "") {
-    const std::string title = tooltip.empty() ? "/>" : format("><title>{}</title></rect>", escaped(tooltip));
-    body_ += format("<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\"{}\n", number(x), number(y),
-                    number(w), number(h), colour, title);
   }
 
   // "3x3, rate 6", "1x1", "image pooling"
@@ -111,7 +83,7 @@ class Svg {
       what = format("{} {}\u00d7{}", what, conv->kernel.h, conv->kernel.w);
       if (conv->dilation.h > 1) what += format(" rate {}", conv->dilation.h);
     }
-    return format("{}: {}, {}, sees {}", node(i)->name, what, size, number(map(i).geometry.h.field));
+    return format("{}: {}, {}, sees {}", node(i)->name, what, size, svg_number(map(i).geometry.h.field));
   }
 
   void draw_box(size_t i) {
@@ -120,10 +92,9 @@ class Svg {
     const char* colour = style_of(b.kind).colour;
     if (b.kind == BoxKind::add) {
       const double r = b.w / 2 - 1;
-      body_ += format("<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"#ffffff\" stroke=\"#555555\"/>\n", number(b.x),
-                      number(b.y), number(r));
-      path(format("M{0} {2}H{1}M{3} {4}V{5}", number(b.x - r), number(b.x + r), number(b.y), number(b.x),
-                  number(b.y - r), number(b.y + r)),
+      circle(b.x, b.y, r, "#ffffff", "#555555");
+      path(format("M{0} {2}H{1}M{3} {4}V{5}", svg_number(b.x - r), svg_number(b.x + r), svg_number(b.y),
+                  svg_number(b.x), svg_number(b.y - r), svg_number(b.y + r)),
            "#555555", "");
       return;
     }
@@ -135,9 +106,10 @@ class Svg {
 
   void spine_line() {
     const size_t first = layout_.spine.front(), last = layout_.spine.back();
-    std::string points = format("M{} 0", number(box(first).x));
-    for (const Fan& fan : layout_.fans) points += format("H{}M{} 0", number(box(fan.from).x), number(box(fan.to).x));
-    path(points + format("H{}", number(box(last).x)), "#555555", "");
+    std::string points = format("M{} 0", svg_number(box(first).x));
+    for (const Fan& fan : layout_.fans)
+      points += format("H{}M{} 0", svg_number(box(fan.from).x), svg_number(box(fan.to).x));
+    path(points + format("H{}", svg_number(box(last).x)), "#555555", "");
   }
 
   // From the origin to each branch, through it, and on to the concatenation.
@@ -147,11 +119,12 @@ class Svg {
       if (branch.empty()) continue;
       const Box &a = box(branch.front()), &z = box(branch.back());
       const double in = a.x - a.w / 2, out = z.x + z.w / 2, bend = 12;
-      path(
-          format("M{0} 0C{1} 0 {0} {3} {1} {3}H{2}", number(left), number(left + bend), number(in), number(a.y)) +
-              format("M{0} {3}H{1}C{2} {3} {1} 0 {2} 0", number(out), number(right - bend), number(right), number(z.y)),
-          "#555555", "");
-      path(format("M{} {}H{}", number(in), number(a.y), number(out)), "#555555", "");
+      path(format("M{0} 0C{1} 0 {0} {3} {1} {3}H{2}", svg_number(left), svg_number(left + bend), svg_number(in),
+                  svg_number(a.y)) +
+               format("M{0} {3}H{1}C{2} {3} {1} 0 {2} 0", svg_number(out), svg_number(right - bend), svg_number(right),
+                      svg_number(z.y)),
+           "#555555", "");
+      path(format("M{} {}H{}", svg_number(in), svg_number(a.y), svg_number(out)), "#555555", "");
       double half = 0;
       for (const size_t i : branch) half = std::max(half, box(i).h / 2);
       text((left + right) / 2, a.y - half - 2.5, branch_name(branch), "middle", 8, "#333333");
@@ -163,16 +136,15 @@ class Svg {
     const double side = link.lane < 0 ? -1 : 1, start = from.y + side * from.h / 2, end = to.y + side * to.h / 2;
     const bool indices = link.kind == LinkKind::indices, shortcut = link.kind == LinkKind::shortcut;
     const char* colour = indices ? "#e45756" : shortcut ? "#aaaaaa" : "#555555";
-    path(format("M{} {}V{}H{}V{}", number(from.x), number(start), number(link.lane), number(to.x), number(end)), colour,
+    path(format("M{} {}V{}H{}V{}", svg_number(from.x), svg_number(start), svg_number(link.lane), svg_number(to.x),
+                svg_number(end)),
+         colour,
          indices    ? "stroke-dasharray=\"3 2\" marker-end=\"url(#tip)\""
          : shortcut ? "stroke-width=\".8\""
                     : "marker-end=\"url(#tip)\"");
     if (!shortcut) return;
-    for (const size_t i : link.chain) {
-      body_ += format("<circle cx=\"{}\" cy=\"{}\" r=\"2\" fill=\"{}\"><title>{}</title></circle>\n",
-                      number(from.x + (to.x - from.x) / 4), number(link.lane), style_of(box(i).kind).colour,
-                      escaped(tooltip(i)));
-    }
+    for (const size_t i : link.chain)
+      circle(from.x + (to.x - from.x) / 4, link.lane, 2, style_of(box(i).kind).colour, "none", tooltip(i));
   }
 
   // What a pixel in the middle of each map sees of the photo: a band around the axis, as tall as the receptive field.
@@ -181,10 +153,10 @@ class Svg {
     std::string upper, lower;
     for (const size_t i : layout_.spine) {
       const double half = std::min(map(i).geometry.h.field * layout_.scale / 2, photo);
-      upper += format("{}{} {}", upper.empty() ? "M" : "L", number(box(i).x), number(-half));
-      lower = format("L{} {}", number(box(i).x), number(half)) + lower;
+      upper += format("{}{} {}", upper.empty() ? "M" : "L", svg_number(box(i).x), svg_number(-half));
+      lower = format("L{} {}", svg_number(box(i).x), svg_number(half)) + lower;
     }
-    body_ += format("<path d=\"{}{}z\" fill=\"#f58518\" fill-opacity=\".16\"/>\n", upper, lower);
+    area(upper + lower, "#f58518", 0.16);
   }
 
   void sections(double y) {
@@ -208,7 +180,8 @@ class Svg {
   }
 
   void bracket(double left, double right, double y, double depth) {
-    path(format("M{} {}v{}H{}v{}", number(left), number(y + depth), number(-depth), number(right), number(depth)),
+    path(format("M{} {}v{}H{}v{}", svg_number(left), svg_number(y + depth), svg_number(-depth), svg_number(right),
+                svg_number(depth)),
          "#999999", "");
   }
 
@@ -259,7 +232,7 @@ class Svg {
       const auto same = [&](const Link& link) { return link.kind == line.kind; };
       if (std::none_of(layout_.links.begin(), layout_.links.end(), same)) continue;
       const double at = room(line.words);
-      path(format("M{} {}h10", number(at), number(y)), line.colour, line.more);
+      path(format("M{} {}h10", svg_number(at), svg_number(y)), line.colour, line.more);
       label(at, line.words);
     }
     const std::string field = "what a pixel sees of the photo";
@@ -273,13 +246,12 @@ class Svg {
 
   const Graph& graph_;
   GraphLayout layout_;
-  std::string body_;
 };
 
 }  // namespace
 
 std::string svg_of(const Graph& graph, ValueId image, const std::string& title) {
-  return Svg(graph, image).draw(title);
+  return Drawing(graph, image).draw(title);
 }
 
 }  // namespace pixelwise

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/curves.hpp"
 #include "app/memory.hpp"
 #include "app/pictures.hpp"
 #include "app/report.hpp"
@@ -167,6 +168,11 @@ void Training::validate(int64_t step, int64_t epoch) {
   folder_.append_metrics(
       dump_json(JsonValue::Object{{"step", step}, {"epoch", epoch}, {"val", metrics_json(*matrix, class_names_)}}));
   validated_step_ = step;
+  draw_curves();
+}
+
+void Training::draw_curves() {
+  write_file(folder_.file("curves.svg"), svg_of_metrics(read_file(folder_.file("metrics.jsonl")), config_.model.name));
 }
 
 void Training::say(const std::string& warning) {
@@ -208,6 +214,7 @@ void Training::write_samples() {
 void Training::finish(int64_t step) {
   save_model(folder_.file("weights.safetensors"), config_, parameters_);
   write_samples();
+  draw_curves();
   const std::string best =
       state_.best_metric ? format(", best mean_iou_present {:.4f} at step {}", *state_.best_metric, state_.best_step)
                          : "";

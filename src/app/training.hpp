@@ -34,6 +34,7 @@ class Training {
   void say(const std::string& warning);  // nothing where it is empty
   void finish(int64_t step);
   void write_samples();
+  void draw_curves();
   Evaluator make_evaluator(Keep keep);
 
   Config config_;

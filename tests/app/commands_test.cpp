@@ -55,7 +55,7 @@ class Commands : public ::testing::Test {
 TEST_F(Commands, TrainingMakesARunFolder) {
   ASSERT_EQ(run("segtrain --config tiny.json --run r"), 0) << text("stderr");
   for (const char* name : {"config.json", "metrics.jsonl", "best.safetensors", "weights.safetensors", "samples.png",
-                           "checkpoints/step-00000006.safetensors", "previews/step-6.png"})
+                           "checkpoints/step-00000006.safetensors", "previews/step-6.png", "curves.svg"})
     EXPECT_TRUE(fs::exists(scratch_.path(std::string("r/") + name))) << name;
   EXPECT_EQ(run("segtrain --config tiny.json --run r"), 2);  // it holds a run already
   EXPECT_NE(text("stderr").find("--resume"), std::string::npos);
