@@ -8,6 +8,8 @@ targets=()
 while (($#)) && [[ $1 != -- ]]; do targets+=("$1") && shift; done
 (($#)) && shift
 
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1  # clones share what ccache holds
+
 generator=()
 [[ -f build/$preset/CMakeCache.txt ]] || { command -v ninja >/dev/null && generator=(-G Ninja); }
 cmake --preset "$preset" "${generator[@]}" "$@" >/dev/null
