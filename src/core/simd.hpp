@@ -5,6 +5,7 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if PIXELWISE_ISA_LEVEL > 0
 #include <immintrin.h>
@@ -62,6 +63,34 @@ inline constexpr int lanes = vector_bytes / 4;  ///< floats in a vector
 #else
   for (int64_t i = 0; i < n; ++i) p[i] = v[i];
 #endif
+}
+
+/// The lane of a, or lanes + that of b, which `exchange` puts into lane i.
+constexpr int exchanged(int i, int step, bool second) {
+  return i & step ? i + lanes - (second ? 0 : step) : i + (second ? step : 0);
+}
+/// Transposes 2x2 blocks of `step` lanes; the first or the second row of the result.
+template <int step, bool second, int... i>
+[[gnu::always_inline]] inline vfloat exchange(vfloat a, vfloat b, std::integer_sequence<int, i...>) {
+#ifdef __clang__
+  return __builtin_shufflevector(a, b, exchanged(i, step, second)...);
+#else
+  return __builtin_shuffle(a, b, vint{exchanged(i, step, second)...});
+#endif
+}
+/// v[i][j] becomes v[j][i]: 2x2 blocks of 1, 2, 4, ... lanes are transposed in turn.
+template <int step = 1>
+[[gnu::always_inline]] inline void transpose(vfloat (&v)[lanes]) {
+  if constexpr (step < lanes) {
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; ++i) {
+      if (i & step) continue;
+      const vfloat a = v[i], b = v[i | step];
+      v[i] = exchange<step, false>(a, b, std::make_integer_sequence<int, lanes>());
+      v[i | step] = exchange<step, true>(a, b, std::make_integer_sequence<int, lanes>());
+    }
+    transpose<2 * step>(v);
+  }
 }
 
 /// e^x to two units in the last place, for x <= 88; 0 below -87.3, where results would be denormal; NaN stays NaN.

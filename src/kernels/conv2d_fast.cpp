@@ -12,7 +12,7 @@
 namespace pixelwise {
 namespace {
 
-constexpr int64_t panel_bytes = 256 << 10, band_bytes = 512 << 10, prepacked_bytes = 16 << 20, slab_bytes = 64 << 20;
+constexpr int64_t panel_bytes = 256 << 10, band_bytes = 512 << 10, prepacked_bytes = 32 << 20, slab_bytes = 64 << 20;
 
 int64_t lanes_of(Isa isa) { return isa == Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4; }
 
@@ -70,7 +70,8 @@ void block_channels(Gather& g, int64_t lanes) {
   const int64_t taps = std::max<int64_t>(1, most_taps(g.h) * most_taps(g.w));
   g.block = 2 * lanes;
   g.out_blocks = ceil_div(g.dst.c, g.block);
-  const int64_t room = std::max<int64_t>(16, panel_bytes / (4 * taps * g.block) / 16 * 16);
+  const int64_t bytes = g.tapwise ? panel_bytes / 2 : panel_bytes;
+  const int64_t room = std::max<int64_t>(16, bytes / (4 * taps * g.block) / 16 * 16);
   g.in_blocks = ceil_div(g.src.c, room);
   g.in_block = std::min(g.src.c, round_up(ceil_div(g.src.c, g.in_blocks), 16));
   g.in_blocks = ceil_div(g.src.c, g.in_block);
@@ -81,14 +82,14 @@ void block_rows(Gather& g) {
   const int64_t columns = g.w.extent(), span = g.h.high - g.h.low;
   const int64_t row_bytes = columns * g.src.c * 4;
   const int64_t budget = g.prepacked ? band_bytes : 8 * band_bytes;
-  const int64_t fitting = (budget / row_bytes - span - 1) / g.h.stride + 1;
+  const int64_t fitting = g.tapwise ? g.h.count : (budget / row_bytes - span - 1) / g.h.stride + 1;
   const int64_t wanted = g.prepacked ? ceil_div(g.dst.n * g.h.count, 8) : g.h.count;
   g.rows = std::clamp<int64_t>(std::min(fitting, wanted), 1, g.h.count);
   g.bands = ceil_div(g.h.count, g.rows);
   g.rows = ceil_div(g.h.count, g.bands);
   g.bands = ceil_div(g.h.count, g.rows);
   g.out_groups = std::min(g.out_blocks, ceil_div(16, g.dst.n * g.bands));
-  g.band_floats = round_up(((g.rows - 1) * g.h.stride + span + 1) * columns * g.src.c, 16);
+  g.band_floats = round_up(columns * (g.tapwise ? g.in_block : ((g.rows - 1) * g.h.stride + span + 1) * g.src.c), 16);
   g.sum_floats = (g.in_blocks > 1 ? g.rows : 1) * g.w.count * g.block;
 }
 
@@ -108,6 +109,7 @@ Gather plan_gather(const Convolution& conv, const Problem& problem, bool from_fi
   const int64_t weights = conv.kernel.h * conv.kernel.w * g.src.c * g.dst.c;
   g.prepacked = weights * 4 <= prepacked_bytes;
   g.in_place = conv.kernel == Size{1, 1} && reads_inside(g.h, g.src.h) && reads_inside(g.w, g.src.w);
+  g.tapwise = conv.kernel.w > 1 && conv.dilation.w > 1 && g.src.c >= 64;
   block_channels(g, lanes_of(problem.isa));
   block_rows(g);
   return g;

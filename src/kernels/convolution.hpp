@@ -35,10 +35,11 @@ double source_at(const Source& s, int64_t n, int64_t y, int64_t x, int64_t c) {
   return activated(value, s.act);
 }
 
-/// dst = act(value + residual) * act'(gate), written or added.
+/// dst = act(scale value + shift + residual) * act'(gate), written or added.
 template <class T>
 void leave(const Arguments& a, int64_t n, int64_t y, int64_t x, int64_t c, double value) {
   const Epilogue& e = a.epilogue;
+  if (e.scale) value = value * value_of(e.scale.as<T>()[c]) + value_of(e.shift.as<T>()[c]);
   if (e.residual) value += value_of(e.residual.at<T>(n, y, x)[c]);
   value = activated(value, e.act);
   if (e.gate) value *= passes(value_of(e.gate.at<T>(n, y, x)[c]), e.gate_act);

@@ -39,6 +39,9 @@ const Case cases[] = {
     {"stride 2, dilation 2", {1, 14, 15, 12}, 9, {3, 3}, {2, 2}, {2, 2}, {2, 2}},
     {"stride 4, dilation 2", {1, 14, 15, 12}, 9, {3, 3}, {4, 4}, {2, 2}, {2, 2}},
     {"axes differ", {2, 12, 19, 10}, 18, {2, 5}, {1, 2}, {1, 0}, {3, 2}},
+    {"atrous, many channels", {2, 11, 9, 70}, 33, {3, 3}, {1, 1}, {5, 4}, {5, 4}},
+    {"atrous, many channels, beyond the map", {1, 6, 8, 520}, 70, {3, 2}, {1, 1}, {7, 2}, {7, 2}},
+    {"stride 2, dilation 3, many channels", {1, 14, 15, 64}, 66, {3, 3}, {2, 2}, {3, 3}, {3, 3}},
     {"many channels", {1, 3, 5, 300}, 33, {3, 3}, {1, 1}, {1, 1}},
     {"many outputs", {1, 4, 5, 12}, 290, {3, 3}, {1, 1}, {1, 1}},
     {"upsampling", {1, 16, 32, 10}, 11, {16, 16}, {8, 8}, {4, 4}},
@@ -114,12 +117,12 @@ struct Map {
 };
 
 struct Setting {
-  bool transposed = false, gaps = false, extras = false;  // extras: Source, residual, activation, gate, mode add
+  bool transposed = false, gaps = false, extras = false;  // extras: Source, all of Epilogue, mode add
 };
 
 // The operands of one pass, in both precisions.
 struct Operands {
-  std::vector<Map> src, dst, parameters, extras;  // extras: scale, shift, residual, gate
+  std::vector<Map> src, dst, parameters, extras;  // extras: see operands()
   std::vector<double> mean, variance;             // of dst[0], not in the pass of the weights
 };
 
@@ -157,11 +160,13 @@ Operands operands(const Case& c, Pass pass, const Setting& s) {
     o.dst.emplace_back(w, 7, 0);
     o.dst.emplace_back(bias, 8, 0);
   }
-  const Shape channels{1, 1, 1, o.src[0].view64.shape.c};
-  o.extras.emplace_back(channels, 10, 0);
+  const Shape channels{1, 1, 1, o.src[0].view64.shape.c}, results{1, 1, 1, o.dst[0].view64.shape.c};
+  o.extras.emplace_back(channels, 10, 0);  // scale and shift of the Source
   o.extras.emplace_back(channels, 11, 0);
-  o.extras.emplace_back(o.dst[0].view64.shape, 12, gap);
-  o.extras.emplace_back(o.dst[0].view64.shape, 13, gap);
+  o.extras.emplace_back(results, 14, 0);  // scale and shift of the Epilogue
+  o.extras.emplace_back(results, 15, 0);
+  o.extras.emplace_back(o.dst[0].view64.shape, 12, gap);  // residual
+  o.extras.emplace_back(o.dst[0].view64.shape, 13, gap);  // gate
   return o;
 }
 
@@ -197,7 +202,13 @@ void run(const Kernel& kernel, Operands& o, Pass pass, const Setting& s, bool wi
   if (s.extras) {
     a.src[0].scale = view(o.extras[0]), a.src[0].shift = view(o.extras[1]), a.src[0].act = Activation::relu;
     if (pass != Pass::backward_weights)
-      a.epilogue = {view(o.extras[2]), Activation::relu6, view(o.extras[3]), Activation::relu, nullptr};
+      a.epilogue = {view(o.extras[2]),
+                    view(o.extras[3]),
+                    view(o.extras[4]),
+                    Activation::relu6,
+                    view(o.extras[5]),
+                    Activation::relu,
+                    nullptr};
   }
   if (pass != Pass::backward_weights) a.epilogue.moments = &moments;
   // NaN everywhere in scratch: what is not written first must not be read. 64-byte alignment by hand.

@@ -31,9 +31,11 @@ struct Moments {
   double* variance = nullptr;  ///< C values, biased
 };
 
-/// What is done to dst[0] as it leaves the kernel: dst = act(result + residual) * act'(gate). The gate is the
-/// activation's *output*: act'(gate) is 1 where 0 < gate (and gate < 6 for relu6), else 0.
+/// What is done to dst[0] as it leaves the kernel: dst = act(scale * result + shift + residual) * act'(gate), scale and
+/// shift per channel (both or none). The gate is the activation's *output*: act'(gate) is 1 where 0 < gate (and gate <
+/// 6 for relu6), else 0.
 struct Epilogue {
+  View scale, shift;
   View residual;
   Activation act = Activation::none;
   View gate;

@@ -94,7 +94,7 @@ template <int X, int V, bool Whole>
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
       const int64_t at = c + v * lanes;
-      leave_vector(sum[x][v], a.epilogue, r.residual ? r.residual + x * r.residual_pixel + at : nullptr,
+      leave_vector(sum[x][v], a.epilogue, at, r.residual ? r.residual + x * r.residual_pixel + at : nullptr,
                    r.gate ? r.gate + x * r.gate_pixel + at : nullptr, add, r.dst + x * r.dst_pixel + at,
                    left - v * lanes);
     }

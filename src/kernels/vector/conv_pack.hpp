@@ -7,6 +7,16 @@ namespace pixelwise::PIXELWISE_ISA {
 [[gnu::always_inline]] inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 [[gnu::always_inline]] inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
+struct Span {
+  int64_t first, last;
+};
+/// The pixels q in [q0, q1) for which q * stride + shift lies in [0, extent).
+[[gnu::always_inline]] inline Span inside(int64_t q0, int64_t q1, int64_t stride, int64_t shift, int64_t extent) {
+  const int64_t first = shift >= 0 ? 0 : (-shift + stride - 1) / stride;
+  const int64_t last = extent - 1 - shift < 0 ? 0 : (extent - 1 - shift) / stride + 1;
+  return {most(first, q0), least(last, q1)};
+}
+
 /// Channels [c, c + lanes) of a pixel whose first channel is at p, as the Source gives them; 0 past the last.
 [[gnu::always_inline]] inline vfloat load_source(const Source& s, const float* p, int64_t c, int64_t left) {
   vfloat v = load_some(p + c, left);
@@ -48,9 +58,31 @@ inline void pack_rectangle(const Source& s, int64_t n, int64_t top, int64_t rows
   }
 }
 
-/// A vector of sums leaves the kernel: dst = act(sum + residual) * act'(gate), written or added; `left` channels of it.
-[[gnu::always_inline]] inline void leave_vector(vfloat v, const Epilogue& e, const float* residual, const float* gate,
-                                                bool add, float* dst, int64_t left) {
+/// A panel of weights: to[c][0..width) = from[o * row + c] for the outputs o < count, 0 for the others.
+inline void pack_outputs(const float* from, int64_t row, int64_t count, int64_t channels, int64_t width, float* to) {
+  for (int64_t c0 = 0; c0 < channels; c0 += lanes) {
+    for (int64_t o0 = 0; o0 < width; o0 += lanes) {
+      vfloat v[lanes];
+#pragma GCC unroll 16
+      for (int o = 0; o < lanes; ++o)
+        v[o] = o0 + o < count ? load_some(from + (o0 + o) * row + c0, channels - c0) : zero();
+      transpose(v);
+      for (int64_t c = 0; c < least(lanes, channels - c0); ++c) store(to + (c0 + c) * width + o0, v[c]);
+    }
+  }
+}
+/// The same of from[c * row + o].
+inline void copy_outputs(const float* from, int64_t row, int64_t count, int64_t channels, int64_t width, float* to) {
+  for (int64_t c = 0; c < channels; ++c, from += row, to += width) {
+    for (int64_t o = 0; o < width; o += lanes) store(to + o, load_some(from + o, most(0, count - o)));
+  }
+}
+
+/// The sums of channels [c, c + left) leave the kernel: dst = act(scale sum + shift + residual) * act'(gate), written
+/// or added.
+[[gnu::always_inline]] inline void leave_vector(vfloat v, const Epilogue& e, int64_t c, const float* residual,
+                                                const float* gate, bool add, float* dst, int64_t left) {
+  if (e.scale) v = fma(v, load_some(e.scale.as<float>() + c, left), load_some(e.shift.as<float>() + c, left));
   if (residual) v = v + load_some(residual, left);
   v = activate(v, e.act);
   if (gate) v = gated(v, load_some(gate, left), e.gate_act);

@@ -8,16 +8,6 @@
 namespace pixelwise::PIXELWISE_ISA {
 namespace {
 
-struct Span {
-  int64_t first, last;
-};
-// The pixels q in [q0, q1) for which q * stride + shift lies in [0, extent).
-Span inside(int64_t q0, int64_t q1, int64_t stride, int64_t shift, int64_t extent) {
-  const int64_t first = shift >= 0 ? 0 : (-shift + stride - 1) / stride;
-  const int64_t last = extent - 1 - shift < 0 ? 0 : (extent - 1 - shift) / stride + 1;
-  return {most(first, q0), least(last, q1)};
-}
-
 // What one chunk owns: rows [k0, k1) of the kernel, coarse channels [o0, o0 + channels), and their sums in scratch:
 // [channel][tap row][(tap column, fine channel), padded to vectors].
 struct Chunk {

@@ -18,17 +18,10 @@ void pack_panel(const Gather& g, const View& w, const AxisPhase& h, const AxisPh
   for (int64_t ty = 0; ty < h.taps; ++ty) {
     for (int64_t tx = 0; tx < v.taps; ++tx, to += channels * width) {
       const float* tap = w.at<float>(0, h.first_tap + ty * h.tap_step, v.first_tap + tx * v.tap_step);
-      if (g.transposed_weights) {
-        for (int64_t c = 0; c < channels; ++c) {
-          const float* from = tap + (c0 + c) * w.image_stride + o0;
-          for (int64_t o = 0; o < width; ++o) to[c * width + o] = o < count ? from[o] : 0;
-        }
-        continue;
-      }
-      for (int64_t o = 0; o < width; ++o) {
-        const float* from = tap + (o0 + o) * w.image_stride + c0;
-        for (int64_t c = 0; c < channels; ++c) to[c * width + o] = o < count ? from[c] : 0;
-      }
+      if (g.transposed_weights)
+        copy_outputs(tap + c0 * w.image_stride + o0, w.image_stride, count, channels, width, to);
+      else
+        pack_outputs(tap + o0 * w.image_stride + c0, w.image_stride, count, channels, width, to);
     }
   }
 }
@@ -59,7 +52,7 @@ void for_each_phase(const Gather& g, const Fn& fn) {
   }
 }
 
-// Sums of `pixels` pixels leave the kernel: dst = act(sum + residual) * act'(gate), written or added.
+// Sums of `pixels` pixels leave the kernel: dst = act(scale sum + shift + residual) * act'(gate), written or added.
 void leave(const Gather& g, const Arguments& a, const Block& block, int64_t n, int64_t y, int64_t x, int64_t pixels,
            const float* sums) {
   const Epilogue& e = a.epilogue;
@@ -71,7 +64,8 @@ void leave(const Gather& g, const Arguments& a, const Block& block, int64_t n, i
     for (int64_t o = 0; o < block.width; o += lanes) {
       const int64_t left = g.dst.c - block.o0 - o;
       if (left <= 0) break;
-      leave_vector(load(sums + o), e, residual ? residual + o : nullptr, gate ? gate + o : nullptr, add, dst + o, left);
+      leave_vector(load(sums + o), e, block.o0 + o, residual ? residual + o : nullptr, gate ? gate + o : nullptr, add,
+                   dst + o, left);
     }
   }
 }
@@ -132,8 +126,36 @@ void run_tiles(const Row& row, int64_t pixels, int64_t width, const float* bias,
   }
 }
 
-void gather_block(const Gather& g, const Arguments& a, const Band& band, const Block& block, float* sums,
-                  float* panel_scratch) {
+// One row of one phase tap by tap: each adds to the sums of the pixels that meet the map, and no border is packed.
+// `bias` begins the sums; null: they go on. `packed` is scratch for a row of a source that is not plain.
+void add_taps(const Gather& g, const Source& source, int64_t n, const AxisPhase& h, const AxisPhase& v, int64_t q,
+              int64_t c0, int64_t channels, int64_t width, const float* panel, const float* bias, float* packed,
+              float* sums) {
+  const View& src = source.view;
+  for (int64_t x = 0; bias && x < v.count; ++x)
+    std::memcpy(sums + x * width, bias, static_cast<size_t>(width) * sizeof(float));
+  for (int64_t ty = 0; ty < h.taps; ++ty) {
+    const int64_t y = q * g.h.stride + h.first_shift + ty * h.shift_step;
+    if (y < 0 || y >= src.shape.h) continue;
+    for (int64_t tx = 0; tx < v.taps; ++tx) {
+      const int64_t shift = v.first_shift + tx * v.shift_step;
+      const Span met = inside(0, v.count, g.w.stride, shift, src.shape.w);
+      if (met.first >= met.last) continue;
+      const int64_t x = met.first * g.w.stride + shift, pixels = met.last - met.first;
+      Row row;
+      row.x = src.at<float>(n, y, x) + c0, row.step = g.w.stride * src.pixel_stride;
+      row.length = channels, row.run_count = 1, row.runs[0] = {0, panel + (ty * v.taps + tx) * channels * width};
+      if (!source.plain()) {
+        pack_pixels(source, row.x, (pixels - 1) * g.w.stride + 1, c0, channels, packed);
+        row.x = packed, row.step = g.w.stride * channels;
+      }
+      run_tiles(row, pixels, width, nullptr, sums + met.first * width);
+    }
+  }
+}
+
+void gather_block(const Gather& g, const Arguments& a, const Band& band, const Block& block, float* scratch) {
+  float *sums = scratch + g.band_floats, *panel_scratch = sums + g.sum_floats;
   alignas(64) float bias[2 * lanes] = {};
   if (a.parameters.size() > 1 && a.parameters[1]) {
     for (int64_t o = 0; o < least(block.width, g.dst.c - block.o0); ++o)
@@ -151,8 +173,13 @@ void gather_block(const Gather& g, const Arguments& a, const Band& band, const B
       }
       for (int64_t q = band.q0; q < last; ++q) {
         float* to = sums + (g.in_blocks > 1 ? (q - band.q0) * v.count * block.width : 0);
-        set_row(g, a, band, h, v, q, c0, channels, block.width, panel, row);
-        run_tiles(row, v.count, block.width, i == 0 ? bias : nullptr, to);
+        const float* start = i == 0 ? bias : nullptr;
+        if (g.tapwise) {
+          add_taps(g, a.src[0], band.n, h, v, q, c0, channels, block.width, panel, start, scratch, to);
+        } else {
+          set_row(g, a, band, h, v, q, c0, channels, block.width, panel, row);
+          run_tiles(row, v.count, block.width, start, to);
+        }
         if (i + 1 == g.in_blocks) leave(g, a, block, band.n, h.offset + q * g.h.step, v.offset, v.count, to);
       }
     }
@@ -188,14 +215,13 @@ void gather(const Gather& g, const Arguments& a) {
               0,
               g.w.extent()};
     band.packed_rows = (band.q1 - band.q0 - 1) * g.h.stride + g.h.high - g.h.low + 1;
-    for (int64_t i = 0; !in_place && i < g.in_blocks; ++i) {
+    for (int64_t i = 0; !in_place && !g.tapwise && i < g.in_blocks; ++i) {
       const int64_t c0 = i * g.in_block, channels = least(g.in_block, g.src.c - c0);
       pack_rectangle(a.src[0], band.n, band.q0 * g.h.stride + g.h.low, band.packed_rows, g.w.low, band.packed_columns,
                      c0, channels, scratch + c0 * band.packed_rows * band.packed_columns);
     }
-    float *sums = scratch + g.band_floats, *panel = sums + g.sum_floats;
     for (int64_t b = part(g.out_blocks, group, g.out_groups); b < part(g.out_blocks, group + 1, g.out_groups); ++b)
-      gather_block(g, a, band, block_of(g, b), sums, panel);
+      gather_block(g, a, band, block_of(g, b), scratch);
   });
 }
 

@@ -39,18 +39,12 @@ Place place_of(const Winograd& w, int64_t index) {
 void gather_taps(const Winograd& w, const View& weights, const Block& block, int64_t c0, int64_t channels, float* to) {
   const int64_t count = least(block.width, w.dst.c - block.o0);
   for (int64_t k = 0; k < 9; ++k, to += slice * block.width) {
-    if (w.transposed_weights) {
-      const float* from = weights.at<float>(c0, 2 - k / 3, 2 - k % 3) + block.o0;
-      for (int64_t c = 0; c < channels; ++c, from += weights.image_stride) {
-        for (int64_t o = 0; o < block.width; o += lanes)
-          store(to + c * block.width + o, load_some(from + o, most(0, least(count - o, lanes))));
-      }
-      continue;
-    }
-    const float* from = weights.at<float>(block.o0, k / 3, k % 3) + c0;
-    for (int64_t o = 0; o < block.width; ++o, from += weights.image_stride) {
-      for (int64_t c = 0; c < channels; ++c) to[c * block.width + o] = o < count ? from[c] : 0;
-    }
+    if (w.transposed_weights)
+      copy_outputs(weights.at<float>(c0, 2 - k / 3, 2 - k % 3) + block.o0, weights.image_stride, count, channels,
+                   block.width, to);
+    else
+      pack_outputs(weights.at<float>(block.o0, k / 3, k % 3) + c0, weights.image_stride, count, channels, block.width,
+                   to);
   }
 }
 
@@ -149,7 +143,7 @@ void result_tile(const Winograd& w, const Arguments& a, const Block& block, cons
                         [&](int i, int j, vfloat v) {
                           const int64_t y = place.y + i * w.dilation.h, x = place.x + j * w.dilation.w;
                           if (y >= w.dst.h || x >= w.dst.w) return;
-                          leave_vector(v + start, e, e.residual ? e.residual.at<float>(place.n, y, x) + c : nullptr,
+                          leave_vector(v + start, e, c, e.residual ? e.residual.at<float>(place.n, y, x) + c : nullptr,
                                        e.gate ? e.gate.at<float>(place.n, y, x) + c : nullptr, add,
                                        a.dst[0].view.at<float>(place.n, y, x) + c, left);
                         });
