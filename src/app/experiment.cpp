@@ -72,6 +72,7 @@ Graph inference_graph(const ModelSpec& model, const Shape& shape, Keep keep) {
   if (keep.probabilities) builder.mark_external(builder.softmax(scores, "probabilities"));
   builder.mark_external(builder.argmax(scores, "prediction"));
   fuse(graph);
+  fold(graph);
   return graph;
 }
 

@@ -14,11 +14,13 @@ std::vector<NodeRow> node_rows(const Graph& graph, const Plan& plan, Range nodes
     const Value& dst = graph.at(node.dst[0].value);
     const Cost cost = cost_of(graph, node);
     NodeRow row{node.name, operator_of(node.spec).name, plan.kernels[static_cast<size_t>(i)].name, dst.shape};
+    if (node.batch_norm) row.op += "+norm";
+    if (node.residual != no_value) row.op += "+add";
     if (node.act != Activation::none) row.op += "+act";
-    for (const ValueId id : node.parameters) {
+    for_each_read(node, [&](ValueId id) {
       if (node.pass == Pass::forward && graph.at(id).storage == Storage::parameter)
         row.parameters += graph.at(id).shape.count();
-    }
+    });
     row.flops = cost.flops;
     row.bytes = cost.bytes;
     row.field = dst.geometry.h.field;

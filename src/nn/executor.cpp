@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -30,9 +31,23 @@ namespace {
 struct Call {
   Arguments arguments;
   std::vector<size_t> accumulated;        // indices of dst that add after the first micro-batch
-  std::vector<const Parameter*> packs;    // whose packed copy this node keeps
+  std::vector<const Parameter*> packs;    // whose packed or folded copy this node keeps
   std::vector<uint64_t> packed_versions;  // of that copy; empty: none yet
+  std::vector<View> batch_norm;           // weight, bias, mean, variance to fold; empty: none
+  double eps = 0;
 };
+
+// scale = weight / sqrt(variance + eps), shift = bias - mean * scale: batch norm with constant statistics.
+template <class T>
+void fold(const Call& call) {
+  const auto at = [&](int i) { return call.batch_norm[static_cast<size_t>(i)].as<T>(); };
+  const Epilogue& e = call.arguments.epilogue;
+  for (int64_t c = 0; c < e.scale.shape.c; ++c) {
+    const double scale = static_cast<double>(at(0)[c]) / std::sqrt(static_cast<double>(at(3)[c]) + call.eps);
+    e.scale.as<T>()[c] = static_cast<T>(scale);
+    e.shift.as<T>()[c] = static_cast<T>(static_cast<double>(at(1)[c]) - static_cast<double>(at(2)[c]) * scale);
+  }
+}
 
 // Single numbers that differentiate left to be filled from outside: external gradients that no node begins by writing.
 std::vector<ValueId> gradients_of_losses(const Graph& graph) {
@@ -118,6 +133,7 @@ struct Executor::Impl {
       a.parameters.push_back(view(id));
       if (graph.at(id).storage != Storage::arena) call.packs.push_back(&parameters.at(graph.at(id).name));
     }
+    if (plan.folded_offset[i] >= 0) fold_into(call, node, base + plan.folded_offset[i]);
     a.epilogue.residual = view(node.residual);
     a.epilogue.act = node.act;
     a.epilogue.gate = view(node.gate);
@@ -131,17 +147,31 @@ struct Executor::Impl {
     return call;
   }
 
+  void fold_into(Call& call, const Node& node, std::byte* memory) const {
+    const FoldedBatchNorm& norm = node.batch_norm;
+    for (const ValueId id : {norm.weight, norm.bias, norm.mean, norm.variance}) {
+      call.batch_norm.push_back(view(id));
+      call.packs.push_back(&parameters.at(graph.at(id).name));
+    }
+    call.eps = norm.eps;
+    const Value& weight = graph.at(norm.weight);
+    Epilogue& e = call.arguments.epilogue;
+    e.scale = dense_view(memory, weight.type, weight.shape);
+    e.shift = dense_view(memory + weight.shape.c * size_of(weight.type), weight.type, weight.shape);
+  }
+
   bool training() const {
     return graph.forward_nodes > 0 && static_cast<size_t>(graph.forward_nodes) < graph.nodes.size();
   }
 
   void pack(const Kernel& kernel, Call& call) const {
-    if (!kernel.pack) return;
+    if (!kernel.pack && call.batch_norm.empty()) return;
     bool current = !training() && call.packed_versions.size() == call.packs.size();
     for (size_t i = 0; current && i < call.packs.size(); ++i)
       current = call.packs[i]->version == call.packed_versions[i];
     if (current) return;
-    kernel.pack(call.arguments);
+    if (kernel.pack) kernel.pack(call.arguments);
+    if (!call.batch_norm.empty()) call.batch_norm[0].type == Type::f64 ? fold<double>(call) : fold<float>(call);
     call.packed_versions.resize(call.packs.size());
     for (size_t i = 0; i < call.packs.size(); ++i) call.packed_versions[i] = call.packs[i]->version;
   }
@@ -186,10 +216,7 @@ void Executor::Impl::poison_dead(int now) {
         read |= i >= now && output.mode == Accumulate::add;
         read |= output.mode == Accumulate::add_after_first;
       }
-      const auto reads = [&](ValueId operand) { read |= i >= now && operand == static_cast<ValueId>(id); };
-      for (const Input& input : node.src) reads(input.value), reads(input.scale), reads(input.shift);
-      for (const ValueId parameter : node.parameters) reads(parameter);
-      reads(node.residual), reads(node.gate);
+      for_each_read(node, [&](ValueId operand) { read |= i >= now && operand == static_cast<ValueId>(id); });
     }
     if (written && read) keep(plan.offset[id], value.shape.count() * size_of(value.type));
     if (read && !value.external) {  // gradients of parameters hold the sum of the micro-batches before
@@ -200,7 +227,10 @@ void Executor::Impl::poison_dead(int now) {
     }
   }
   if (!training()) {
-    for (size_t i = 0; i < graph.nodes.size(); ++i) keep(plan.packed_offset[i], plan.kernels[i].packed_bytes);
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+      keep(plan.packed_offset[i], plan.kernels[i].packed_bytes);
+      keep(plan.folded_offset[i], folded_bytes(graph, graph.nodes[i]));
+    }
   }
   std::sort(alive.begin(), alive.end());
   alive.emplace_back(plan.arena_bytes, 0);

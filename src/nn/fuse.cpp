@@ -9,38 +9,87 @@ namespace {
 
 int readers(const Graph& graph, ValueId id) {
   int count = 0;
-  for (const Node& node : graph.nodes) {
-    for (const Input& input : node.src) count += (input.value == id) + (input.scale == id) + (input.shift == id);
-    count += static_cast<int>(std::count(node.parameters.begin(), node.parameters.end(), id));
-    count += (node.residual == id) + (node.gate == id);
-  }
+  for (const Node& node : graph.nodes) for_each_read(node, [&](ValueId read) { count += read == id; });
   return count;
 }
 
-Node* writer(Graph& graph, ValueId id) {
-  for (Node& node : graph.nodes) {
-    if (node.dst[0].value == id) return &node;
+// The index of the node that writes a value; -1: it comes from outside.
+int writer(const Graph& graph, ValueId id) {
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    if (graph.nodes[i].dst[0].value == id) return static_cast<int>(i);
   }
-  return nullptr;
+  return -1;
+}
+
+// The node whose result `id` is, where nobody else reads it and nothing has been fused behind it yet; or null.
+Node* open_producer(Graph& graph, ValueId id) {
+  const int i = writer(graph, id);
+  if (i < 0 || graph.at(id).external || readers(graph, id) != 1) return nullptr;
+  Node& node = graph.nodes[static_cast<size_t>(i)];
+  return node.act == Activation::none ? &node : nullptr;
+}
+
+// `producer` computes what `node` computed after it.
+void absorb(Node& producer, const Node& node) {
+  producer.act = node.act;
+  producer.dst[0] = node.dst[0];
+}
+
+bool fuse_activation(Graph& graph, const Node& node) {
+  const auto* activation = std::get_if<ActivationSpec>(&node.spec);
+  Node* producer = activation ? open_producer(graph, node.src[0].value) : nullptr;
+  if (!producer || !operator_of(producer->spec).fuses_activation) return false;
+  absorb(*producer, node);
+  producer->act = activation->function;
+  return true;
+}
+
+bool fold_batch_norm(Graph& graph, const Node& node) {
+  const auto* norm = std::get_if<BatchNormSpec>(&node.spec);
+  if (!norm || norm->phase == Phase::training) return false;
+  Node* producer = open_producer(graph, node.src[0].value);
+  if (!producer || !operator_of(producer->spec).has_epilogue || producer->batch_norm || producer->residual != no_value)
+    return false;
+  const std::vector<ValueId>& p = node.parameters;
+  producer->batch_norm = {p[0], p[1], p[2], p[3], norm->eps};
+  absorb(*producer, node);
+  return true;
+}
+
+// x + conv(...), where x is there before the convolution runs.
+bool fold_sum(Graph& graph, const Node& node) {
+  if (!std::holds_alternative<AddSpec>(node.spec) || node.src.size() != 2) return false;
+  for (const size_t i : {size_t{0}, size_t{1}}) {
+    const ValueId result = node.src[i].value, other = node.src[1 - i].value;
+    Node* producer = open_producer(graph, result);
+    if (!producer || !operator_of(producer->spec).has_epilogue || producer->residual != no_value ||
+        writer(graph, other) > writer(graph, result))
+      continue;
+    producer->residual = other;
+    absorb(*producer, node);
+    return true;
+  }
+  return false;
+}
+
+// Erases the nodes that `move` has moved into another.
+void move_nodes(Graph& graph, bool (*move)(Graph&, const Node&)) {
+  for (size_t i = 0; i < graph.nodes.size();) {
+    if (move(graph, graph.nodes[i]))
+      graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(i));
+    else
+      ++i;
+  }
+  graph.forward_nodes = static_cast<int>(graph.nodes.size());
 }
 
 }  // namespace
 
-void fuse(Graph& graph) {
-  for (size_t i = 0; i < graph.nodes.size();) {
-    const auto* activation = std::get_if<ActivationSpec>(&graph.nodes[i].spec);
-    const ValueId before = graph.nodes[i].src[0].value;
-    Node* producer = activation ? writer(graph, before) : nullptr;
-    if (!producer || !operator_of(producer->spec).fuses_activation || producer->act != Activation::none ||
-        graph.at(before).external || readers(graph, before) != 1) {
-      ++i;
-      continue;
-    }
-    producer->act = activation->function;
-    producer->dst[0] = graph.nodes[i].dst[0];
-    graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(i));
-  }
-  graph.forward_nodes = static_cast<int>(graph.nodes.size());
+void fuse(Graph& graph) { move_nodes(graph, fuse_activation); }
+
+void fold(Graph& graph) {
+  move_nodes(graph, fold_batch_norm);
+  move_nodes(graph, fold_sum);
 }
 
 }  // namespace pixelwise

@@ -36,14 +36,9 @@ const Operator& operator_of(const OpSpec& spec) { return *table[spec.index()]; }
 Cost cost_of(const Graph& graph, const Node& node) {
   Cost cost;
   cost.flops = operator_of(node.spec).flops(graph, node);
-  const auto touch = [&](ValueId id) {
-    if (id != no_value) cost.bytes += graph.at(id).shape.count() * size_of(graph.at(id).type);
-  };
-  for (const Input& input : node.src) touch(input.value);
+  const auto touch = [&](ValueId id) { cost.bytes += graph.at(id).shape.count() * size_of(graph.at(id).type); };
+  for_each_read(node, touch);
   for (const Output& output : node.dst) touch(output.value);
-  for (const ValueId parameter : node.parameters) touch(parameter);
-  touch(node.residual);
-  touch(node.gate);
   return cost;
 }
 

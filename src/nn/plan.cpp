@@ -34,11 +34,9 @@ std::vector<bool> kept_values(const Graph& graph) {
 }
 
 std::vector<ValueId> operands(const Node& node) {
-  std::vector<ValueId> ids(node.parameters);
-  for (const Input& input : node.src) ids.insert(ids.end(), {input.value, input.scale, input.shift});
+  std::vector<ValueId> ids;
+  for_each_read(node, [&](ValueId id) { ids.push_back(id); });
   for (const Output& output : node.dst) ids.push_back(output.value);
-  ids.insert(ids.end(), {node.residual, node.gate});
-  std::erase(ids, no_value);
   return ids;
 }
 
@@ -65,11 +63,13 @@ void node_blocks(const Graph& graph, Range nodes, Plan& plan, std::vector<Block>
   const bool training = static_cast<int>(graph.nodes.size()) > graph.forward_nodes && graph.forward_nodes > 0;
   for (int i = nodes.begin; i < nodes.end; ++i) {
     const Kernel& kernel = plan.kernels[static_cast<size_t>(i)];
-    if (kernel.scratch_bytes > 0)
-      blocks.push_back({kernel.scratch_bytes, i, i, &plan.scratch_offset[static_cast<size_t>(i)]});
-    if (kernel.packed_bytes > 0)
-      blocks.push_back({kernel.packed_bytes, training ? i : nodes.begin, training ? i : nodes.end,
-                        &plan.packed_offset[static_cast<size_t>(i)]});
+    const Range kept = training ? Range{i, i} : nodes;  // weights that stay are packed and folded once
+    const auto add = [&](int64_t bytes, int first, int last, std::vector<int64_t>& offsets) {
+      if (bytes > 0) blocks.push_back({bytes, first, last, &offsets[static_cast<size_t>(i)]});
+    };
+    add(kernel.scratch_bytes, i, i, plan.scratch_offset);
+    add(kernel.packed_bytes, kept.begin, kept.end, plan.packed_offset);
+    add(folded_bytes(graph, graph.nodes[static_cast<size_t>(i)]), kept.begin, kept.end, plan.folded_offset);
   }
 }
 
@@ -106,11 +106,18 @@ int64_t place(std::vector<Block>& blocks) {
 
 }  // namespace
 
+int64_t folded_bytes(const Graph& graph, const Node& node) {
+  if (!node.batch_norm) return 0;
+  const Value& weight = graph.at(node.batch_norm.weight);
+  return 2 * weight.shape.c * size_of(weight.type);
+}
+
 Plan make_plan(const Graph& graph, Range nodes, Precision precision) {
   Plan plan;
   plan.offset.assign(graph.values.size(), -1);
   plan.scratch_offset.assign(graph.nodes.size(), -1);
   plan.packed_offset.assign(graph.nodes.size(), -1);
+  plan.folded_offset.assign(graph.nodes.size(), -1);
   plan.kernels.resize(graph.nodes.size());
   for (int i = nodes.begin; i < nodes.end; ++i) {
     const Node& node = graph.nodes[static_cast<size_t>(i)];

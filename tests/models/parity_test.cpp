@@ -111,6 +111,7 @@ Executor inference(const Case& one, int64_t batch, Type type, Parameters& parame
   graph.at(scores).name = "scores";
   b.mark_external(scores);
   fuse(graph);
+  fold(graph);
   parameters.ensure(graph, 1);
   Executor executor(graph, parameters, std::make_shared<Arena>());
   fill_image(executor.view("image"));

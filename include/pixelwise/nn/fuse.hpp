@@ -9,4 +9,9 @@ namespace pixelwise {
 /// y: relu'(x) is 1 exactly where y > 0.)
 void fuse(Graph& graph);
 
+/// After fuse, on a graph that is not differentiated: a batch norm with constant statistics that is the only reader of
+/// a convolution becomes Node::batch_norm of it, a sum of the result and another map Node::residual. The convolution
+/// then writes act(scale * result + shift + residual) in one pass.
+void fold(Graph& graph);
+
 }  // namespace pixelwise

@@ -68,6 +68,13 @@ struct Output {
   Accumulate mode = Accumulate::write;
 };
 
+/// A batch norm with constant statistics that has become part of the node before it: Epilogue::scale and shift.
+struct FoldedBatchNorm {
+  ValueId weight = no_value, bias = no_value, mean = no_value, variance = no_value;
+  double eps = 0;
+  explicit operator bool() const { return weight != no_value; }
+};
+
 struct Node {
   std::string name;
   OpSpec spec;
@@ -75,11 +82,24 @@ struct Node {
   std::vector<Input> src;
   std::vector<Output> dst;
   std::vector<ValueId> parameters;
+  FoldedBatchNorm batch_norm;              ///< of dst[0], folded (Epilogue::scale, shift)
   Activation act = Activation::none;       ///< of dst[0], fused (Epilogue::act)
   ValueId residual = no_value;             ///< Epilogue::residual
   ValueId gate = no_value;                 ///< Epilogue::gate
   Activation gate_act = Activation::none;  ///< Epilogue::gate_act
 };
+
+/// fn(id) for every value that the node reads, as often as it does.
+template <class Fn>
+void for_each_read(const Node& node, const Fn& fn) {
+  const auto read = [&](ValueId id) {
+    if (id != no_value) fn(id);
+  };
+  for (const Input& input : node.src) read(input.value), read(input.scale), read(input.shift);
+  for (const ValueId id : node.parameters) read(id);
+  const FoldedBatchNorm& norm = node.batch_norm;
+  for (const ValueId id : {norm.weight, norm.bias, norm.mean, norm.variance, node.residual, node.gate}) read(id);
+}
 
 /// Half-open range of node indices.
 struct Range {

@@ -29,6 +29,7 @@ struct Operator {
   /// The kernels for a node of this operator.
   Candidates (*kernels)(const OpSpec&, const Problem&);
   bool fuses_activation = false;  ///< an activation after it may become Node::act
+  bool has_epilogue = false;      ///< so may a batch norm with constant statistics, and a sum with another map
 };
 
 const Operator& operator_of(const OpSpec& spec);

@@ -11,13 +11,17 @@ struct Plan {
   std::vector<int64_t> offset;          ///< per value, -1: not in the arena
   std::vector<int64_t> scratch_offset;  ///< per node, -1: none
   std::vector<int64_t> packed_offset;   ///< per node, -1: none
+  std::vector<int64_t> folded_offset;   ///< per node, -1: none; scales, then shifts, of its folded batch norm
   std::vector<Kernel> kernels;          ///< per node
   int64_t arena_bytes = 0;
   int64_t largest_moment = 0;  ///< the node at which most bytes are alive: a lower bound on the arena
 };
 
-/// Lifetimes -> offsets. In inference graphs (without backward nodes) packed weights stay in the arena for the whole
-/// run, and are packed once; in training they are scratch, and packed in every step.
+/// Of the scales and shifts that a node's folded batch norm comes to; 0: it has none.
+int64_t folded_bytes(const Graph& graph, const Node& node);
+
+/// Lifetimes -> offsets. In inference graphs (without backward nodes) packed weights and folded batch norms stay in the
+/// arena for the whole run, and are made once; in training they are scratch, and made in every step.
 Plan make_plan(const Graph& graph, Range nodes, Precision precision);
 
 }  // namespace pixelwise

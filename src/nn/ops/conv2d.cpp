@@ -96,6 +96,7 @@ const Operator conv2d_operator{
     [](const Graph& g, const Node& n) { return product_flops(g, n, false); },
     product_gradient<Conv2dSpec>,
     [](const OpSpec& spec, const Problem& problem) { return conv2d_kernels(std::get<Conv2dSpec>(spec), problem); },
+    true,
     true};
 
 const Operator conv_transpose2d_operator{"conv_transpose2d",
@@ -107,6 +108,7 @@ const Operator conv_transpose2d_operator{"conv_transpose2d",
                                            return conv_transpose2d_kernels(std::get<ConvTranspose2dSpec>(spec),
                                                                            problem);
                                          },
+                                         true,
                                          true};
 
 }  // namespace pixelwise

@@ -1,0 +1,130 @@
+#include "pixelwise/nn/fuse.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "nn/small_net.hpp"
+#include "pixelwise/nn/executor.hpp"
+
+namespace pixelwise {
+namespace {
+
+// A residual block (He et al. 2016) with a shortcut of its own, and one without; then an upsampling.
+Graph residual_graph(Phase phase, Type type) {
+  Graph graph;
+  Builder b(graph, phase, type);
+  const ValueId image = b.input("image", type, {2, 9, 11, 8});
+  const auto unit = [&](ValueId x, const std::string& name, const Conv2dSpec& spec) {
+    return b.batch_norm(b.conv2d(x, name, spec), name + ".norm", name == "a" ? 1e-2 : 1e-5);
+  };
+  ValueId x = unit(b.relu(unit(image, "a", {16, {3, 3}, {1, 1}, {1, 1}}), "a.relu"), "b", {24});
+  x = b.relu(b.add({x, unit(image, "shortcut", {24})}, "sum"), "sum.relu");
+  Conv2dSpec depthwise{24, {3, 3}, {1, 1}, {1, 1}};
+  depthwise.groups = 24;
+  x = b.add({x, unit(b.relu6(unit(x, "c", depthwise), "c.relu6"), "d", {24})}, "second");
+  x = b.batch_norm(b.conv_transpose2d(x, "up", {5, {4, 4}, {2, 2}, {1, 1}}), "up.norm");
+  b.mark_external(x);
+  graph.at(x).name = "result";
+  fuse(graph);
+  return graph;
+}
+
+void fill(Parameters& parameters) {
+  for (Parameter* parameter : parameters.all()) {
+    const Random random(7, parameter->name);
+    for (int64_t i = 0; i < parameter->shape.count(); ++i) {
+      const double value = 0.2 + random.uniform(static_cast<uint64_t>(i));
+      const View view = parameter->view();
+      view.type == Type::f64 ? view.as<double>()[i] = value : view.as<float>()[i] = static_cast<float>(value);
+    }
+    ++parameter->version;
+  }
+}
+
+std::vector<double> run(Executor& executor) {
+  fill_normal(executor.view("image"), 3);
+  executor.run();
+  const View view = executor.view("result");
+  std::vector<double> result;
+  for (int64_t i = 0; i < view.shape.count(); ++i)
+    result.push_back(view.type == Type::f64 ? view.as<double>()[i] : static_cast<double>(view.as<float>()[i]));
+  return result;
+}
+
+double difference(const std::vector<double>& a, const std::vector<double>& b) {
+  double worst = 0, largest = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    worst = std::max(worst, std::abs(a[i] - b[i]));
+    largest = std::max(largest, std::abs(a[i]));
+  }
+  return worst / largest;
+}
+
+template <class Spec>
+int64_t count(const Graph& graph) {
+  return std::count_if(graph.nodes.begin(), graph.nodes.end(),
+                       [](const Node& node) { return std::holds_alternative<Spec>(node.spec); });
+}
+
+TEST(Fold, ComputesTheSameWithConvolutionsAlone) {
+  for (const Type type : {Type::f64, Type::f32}) {
+    const Graph plain = residual_graph(Phase::inference, type);
+    Graph folded = plain;
+    fold(folded);
+    EXPECT_EQ(count<BatchNormSpec>(plain), 6);
+    EXPECT_EQ(count<AddSpec>(plain), 2);
+    EXPECT_EQ(folded.nodes.size(), 6U);
+    EXPECT_EQ(count<Conv2dSpec>(folded) + count<ConvTranspose2dSpec>(folded), 6);
+    Parameters parameters;
+    parameters.ensure(plain, 1);
+    fill(parameters);
+    Executor one(plain, parameters, std::make_shared<Arena>()), other(folded, parameters, std::make_shared<Arena>());
+    other.set_poison(true);
+    EXPECT_LT(difference(run(one), run(other)), type == Type::f64 ? 1e-13 : 1e-5);
+  }
+}
+
+TEST(Fold, FollowsItsParameters) {
+  Graph graph = residual_graph(Phase::inference, Type::f32);
+  fold(graph);
+  Parameters parameters;
+  parameters.ensure(graph, 1);
+  fill(parameters);
+  Executor executor(graph, parameters, std::make_shared<Arena>());
+  const std::vector<double> before = run(executor);
+  Parameter& variance = parameters.at("up.norm.running_var");
+  for (int64_t i = 0; i < variance.shape.count(); ++i) variance.view().as<float>()[i] *= 4;
+  ++variance.version;
+  EXPECT_GT(difference(before, run(executor)), 0.1);
+}
+
+TEST(Fold, LeavesStatisticsOfTheBatchAlone) {
+  Graph graph = residual_graph(Phase::training, Type::f32);
+  const size_t nodes = graph.nodes.size();
+  fold(graph);
+  EXPECT_EQ(graph.nodes.size(), nodes);
+  EXPECT_EQ(count<BatchNormSpec>(graph), 6);
+}
+
+// What others read, what is read from outside, and what is not there in time.
+TEST(Fold, LeavesResultsThatOthersRead) {
+  Graph graph;
+  Builder b(graph, Phase::inference);
+  const ValueId image = b.input("image", Type::f32, {1, 6, 6, 4});
+  const ValueId read_twice = b.conv2d(image, "read_twice", {4}), shown = b.conv2d(image, "shown", {4});
+  b.mark_external(shown);
+  const ValueId sum = b.add({b.batch_norm(read_twice, "n1"), b.batch_norm(shown, "n2")}, "sum");
+  const ValueId early = b.conv2d(image, "early", {4});
+  const ValueId late = b.relu(b.conv2d(sum, "late", {4}), "late.relu");  // has an activation before the sum
+  b.mark_external(b.add({early, late}, "early_and_late"));
+  b.mark_external(b.add({read_twice, read_twice}, "twice"));
+  fuse(graph);
+  const size_t nodes = graph.nodes.size();
+  fold(graph);
+  EXPECT_EQ(graph.nodes.size(), nodes);
+}
+
+}  // namespace
+}  // namespace pixelwise
