@@ -3,12 +3,14 @@
 // by tests/fixtures/oracle/make_fcn.py and make_models.py, which have the same random numbers.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <map>
 #include <set>
 
 #include "pixelwise/models/registry.hpp"
+#include "pixelwise/nn/describe.hpp"
 #include "pixelwise/nn/differentiate.hpp"
 #include "pixelwise/nn/executor.hpp"
 #include "pixelwise/nn/fuse.hpp"
@@ -104,7 +106,8 @@ struct Network {
 };
 
 // The network in inference: image and scores are external.
-Executor inference(const Case& one, int64_t batch, Type type, Parameters& parameters) {
+Executor inference(const Case& one, int64_t batch, Type type, Parameters& parameters,
+                   Precision precision = Precision::fp32) {
   Graph graph;
   Builder b(graph, Phase::inference, type);
   const ValueId scores = one.build(b, b.input("image", type, {batch, one.size.h, one.size.w, 3})).scores;
@@ -113,7 +116,7 @@ Executor inference(const Case& one, int64_t batch, Type type, Parameters& parame
   fuse(graph);
   fold(graph);
   parameters.ensure(graph, 1);
-  Executor executor(graph, parameters, std::make_shared<Arena>());
+  Executor executor(graph, parameters, std::make_shared<Arena>(), precision);
   fill_image(executor.view("image"));
   return executor;
 }
@@ -176,6 +179,32 @@ TEST_P(Inference, AgreesWithPyTorch) {
     executor.run();
     expect_oracle(fixture, "inference", "scores", executor.view("scores"), tolerance);
   }
+}
+
+// Untrained networks of the published widths in single precision: how far they are from double, in RMS, beside how far
+// PyTorch is.
+class FullWidth : public testing::TestWithParam<Case> {};
+
+TEST_P(FullWidth, ErrsLittleMoreThanPyTorch) {
+  const OracleRows fixture = read_oracle(GetParam().fixture + ".txt");
+  const Numbers& samples = fixture.at("samples");
+  Parameters parameters;
+  Executor strict = inference(GetParam(), 1, Type::f32, parameters, Precision::strict);
+  Executor fp32 = inference(GetParam(), 1, Type::f32, parameters, Precision::fp32);
+  for (Parameter* parameter : parameters.all()) fill_parameter(*parameter);
+  const auto error_of = [&](Executor& executor) {
+    executor.run();
+    const View scores = executor.view("scores");
+    double squares = 0;
+    for (size_t i = 0; i < samples.size(); ++i) {
+      const uint64_t at = oracle_stream("samples").below(i, static_cast<uint64_t>(scores.shape.count()));
+      squares += std::pow(element(scores, static_cast<int64_t>(at)) - samples[i], 2);
+    }
+    return std::sqrt(squares / static_cast<double>(samples.size())) / fixture.at("rms")[0];
+  };
+  const double theirs = fixture.at("error")[0];
+  EXPECT_LE(error_of(strict), 4 * theirs);
+  EXPECT_LE(error_of(fp32), 30 * theirs);
 }
 
 std::string test_name(const testing::TestParamInfo<Case>& info) {
@@ -243,8 +272,12 @@ std::vector<Case> model_cases() {
       model_case("fcn_resnet18", "", {stride(32), auxiliary}),
       model_case("fcn_resnet34", "", {auxiliary}),
       model_case("fcn_resnet50", "", {auxiliary}),
+      model_case("fcn_resnet101", "", {auxiliary}, {65, 49}, 1e-5),
+      model_case("fcn_mobilenet_v2", "", {}),
+      model_case("fcn_xception65", "", {stride(16)}),
       model_case("deeplabv3_resnet50", "", {rates({1, 2, 3}), auxiliary}),
       model_case("deeplabv3_resnet101", "", {auxiliary}, {65, 49}, 1e-5),
+      model_case("deeplabv3_resnet101", "_inside", {rates({1, 2, 3}), auxiliary}, {65, 49}, 1e-5),
       model_case("deeplabv3_mobilenet_v2", "", {rates({}), pooling("unnormalised"), align_corners}),
       model_case("deeplabv3_mobilenet_v2", "_google", {rates({1, 2}), separable, align_corners, as_google}),
       model_case("deeplabv3plus_mobilenet_v2", "", {rates({1, 2, 3}), stride(8)}),
@@ -253,6 +286,7 @@ std::vector<Case> model_cases() {
       model_case("deeplabv3plus_resnet10", "_none", {rates({1}), pooling("none"), stride(32)}),
       model_case("deeplabv3plus_resnet10", "_batch1", {rates({2})}),
       model_case("deeplabv3plus_resnet50", "", {}),
+      model_case("deeplabv3plus_resnet50", "_inside", {rates({1, 2, 3})}),
       model_case("deeplabv3plus_xception65", "", {rates({1, 2}), separable}),
   };
 }
@@ -262,6 +296,10 @@ std::vector<Case> large_cases() {
   const Size size{321, 297};
   return {
       model_case("deeplabv3_resnet50", "_large", {}, size),
+      model_case("deeplabv3_resnet101", "_large", {}, size),
+      model_case("deeplabv3_mobilenet_v2", "_large", {}, size),
+      model_case("deeplabv3plus_resnet10", "_large", {}, size),
+      model_case("deeplabv3plus_resnet50", "_large", {}, size),
       model_case("deeplabv3plus_mobilenet_v2", "_large", {}, size),
       model_case("deeplabv3plus_xception65", "_large", {}, size),
       model_case("fcn_mobilenet_v2", "_large", {stride(32)}, size),
@@ -271,13 +309,45 @@ std::vector<Case> large_cases() {
 }
 INSTANTIATE_TEST_SUITE_P(Models, Inference, testing::ValuesIn(large_cases()), test_name);
 
-// Every model of the registry has a fixture, but for the lessons'.
-TEST(ParityCases, LeaveNoModelOut) {
-  std::set<std::string> models{"tiny_fcn", "pixelwise_1x1"};
-  for (const auto& cases : {fcn_cases(), model_cases(), large_cases()}) {
-    for (const Case& one : cases) models.insert(one.model);
+std::vector<Case> full_cases() {
+  std::vector<Case> cases;
+  for (const char* model :
+       {"segnet", "segnet_basic", "fcn_resnet18", "fcn_resnet34", "fcn_resnet50", "fcn_resnet101", "fcn_mobilenet_v2",
+        "fcn_xception65", "deeplabv3_resnet50", "deeplabv3_resnet101", "deeplabv3_mobilenet_v2",
+        "deeplabv3plus_resnet10", "deeplabv3plus_resnet50", "deeplabv3plus_mobilenet_v2", "deeplabv3plus_xception65"}) {
+    ModelOptions options;
+    options.dropout = 0;
+    cases.push_back({format("models/{}_full", model), model, options, {193, 161}});
   }
-  for (const ModelEntry& entry : model_registry()) EXPECT_TRUE(models.contains(entry.name)) << entry.name;
+  return cases;
+}
+INSTANTIATE_TEST_SUITE_P(Slow, FullWidth, testing::ValuesIn(full_cases()), test_name);
+
+// Every model but the lessons' is trained in a fixture; one with atrous branches also on a map that holds all its
+// rates, and its published rates run on a map that holds them.
+TEST(ParityCases, LeaveNoModelOut) {
+  const auto rates_inside = [](const Case& one) {
+    Graph graph;
+    Builder builder(graph, Phase::inference);
+    one.build(builder, builder.input("image", Type::f32, {1, one.size.h, one.size.w, 3}));
+    return (!one.options.rates || !one.options.rates->empty()) && warnings_of(graph).empty();
+  };
+  std::set<std::string> trained{"tiny_fcn", "pixelwise_1x1"}, inside, published;
+  for (const auto& cases : {fcn_cases(), model_cases()}) {
+    for (const Case& one : cases) {
+      trained.insert(one.model);
+      if (rates_inside(one)) inside.insert(one.model);
+    }
+  }
+  for (const Case& one : large_cases()) {
+    if (!one.options.rates && rates_inside(one)) published.insert(one.model);
+  }
+  for (const ModelEntry& entry : model_registry()) {
+    EXPECT_TRUE(trained.contains(entry.name)) << entry.name;
+    if (std::find(entry.options.begin(), entry.options.end(), "rates") == entry.options.end()) continue;
+    EXPECT_TRUE(inside.contains(entry.name)) << entry.name;
+    EXPECT_TRUE(published.contains(entry.name)) << entry.name;
+  }
 }
 
 }  // namespace
