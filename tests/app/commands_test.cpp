@@ -6,11 +6,14 @@
 #include <cstring>
 #include <filesystem>
 #include <limits>
+#include <map>
+#include <sstream>
 
 #include "pixelwise/data/dataset.hpp"
 #include "pixelwise/io/files.hpp"
 #include "pixelwise/io/image.hpp"
 #include "pixelwise/io/json.hpp"
+#include "pixelwise/models/registry.hpp"
 #include "support/scratch.hpp"
 
 namespace pixelwise {
@@ -122,6 +125,13 @@ TEST_F(Commands, ModelsThatCannotBeAreNamed) {
   EXPECT_EQ(text("stderr"), "");
   EXPECT_EQ(run(deeplab + "rates=[1,2,18]"), 0);
   EXPECT_NE(text("stderr").find("warning: node 'classifier.aspp.convs.3.0': its rate 18"), std::string::npos);
+  const std::string train =
+      "segtrain --config tiny.json --run r --set train.max_steps=1 --set model.options.width=0.1 ";
+  EXPECT_EQ(run(train + "--set model.name=deeplabv3plus_resnet10 --set model.options.rates=[1,2]"), 0);
+  EXPECT_NE(text("stderr").find("warning: node 'classifier.aspp.convs.2.0': its rate 2 lies wholly outside its map of "
+                                "2x2"),
+            std::string::npos)
+      << text("stderr");
   EXPECT_EQ(run("segdescribe segnet --size 1x1 --batch 1 --mode train"), 2);  // training on one value
   EXPECT_NE(text("stderr").find("node 'backbone.features.1'"), std::string::npos) << text("stderr");
 }
@@ -262,8 +272,31 @@ TEST_F(Commands, DryRunAndBenchSpeakAboutTheModel) {
   for (const char* key : {"model", "ms", "min_ms", "max_ms", "gflop", "gflops", "peak_gflops", "rss_mb", "arena_mb",
                           "parameters", "precision", "cpu", "kernels"})
     EXPECT_TRUE(line.find(key)) << key;
-  ASSERT_EQ(run("segdescribe --list"), 0);
-  EXPECT_NE(text("stdout").find("fcn8s_vgg16_bn"), std::string::npos);
+}
+
+TEST_F(Commands, ModelsAreListedAndDrawn) {
+  ASSERT_EQ(run("segdescribe --list"), 0) << text("stderr");
+  std::istringstream list(text("stdout"));
+  std::map<std::string, std::string> rows;
+  for (std::string row; std::getline(list, row);) rows[row.substr(0, row.find(' '))] = row;
+  for (const ModelEntry& entry : model_registry()) {
+    std::istringstream row(rows[entry.name]);
+    std::string name;
+    int64_t parameters = 0;
+    double gflop = 0;
+    row >> name >> parameters >> gflop;
+    EXPECT_GT(parameters, 0) << entry.name;
+    EXPECT_GT(gflop, 0) << entry.name;
+    EXPECT_NE(rows[entry.name].find(entry.paper), std::string::npos) << entry.name;
+  }
+  // torchvision's, without the auxiliary head.
+  EXPECT_NE(rows["deeplabv3_resnet50"].find(" 39638869 "), std::string::npos) << rows["deeplabv3_resnet50"];
+
+  ASSERT_EQ(run("segdescribe segnet --set model.options.width=0.25 --svg net.svg"), 0) << text("stderr");
+  for (const char* part : {"<svg", "segnet: 1.8 million parameters", ">encoder<", ">decoder<", "513×513×3"})
+    EXPECT_NE(text("net.svg").find(part), std::string::npos) << part;
+  EXPECT_EQ(run("segdescribe segnot --svg none.svg"), 2);
+  EXPECT_NE(text("stderr").find("did you mean 'segnet'?"), std::string::npos) << text("stderr");
 }
 
 }  // namespace
