@@ -18,13 +18,16 @@ deeplabv3_resnet50   $pytorch/deeplabv3_resnet50_coco-cd0a2569.pth     161 cd0a2
 deeplabv3_resnet101  $pytorch/deeplabv3_resnet101_coco-586e9e4e.pth    234 586e9e4e
 deeplabv3_mobilenetv2_voc  https://storage.googleapis.com/download.tensorflow.org/models/tflite/gpu/deeplabv3_257_mv_gpu.tflite  3 \
 68a539782c2c6a72f8aac3724600124a85ed977162b44e84cbae5db717c933c6"
-# torchvision's code is BSD 3-clause; its authors say that weights may have terms of their own, from the data they were
-# trained on (ImageNet, COCO: research). Google's model is Apache-2.0.
+# The licences: torchvision's authors say that weights may have terms of their own, from the data they were trained on
+# (ImageNet, COCO: research).
+torchvision="torchvision (BSD 3-clause); the training data's terms may apply to the weights"
+google="Google (Apache-2.0)"
 
 fail() { echo "get_weights: $2" >&2; exit "$1"; }
 [[ $# -le 1 ]] || fail 2 "usage: data/get_weights.sh [NAME]"
 if [[ $# == 0 ]]; then
   awk '{ printf "%-26s %4d MiB  %s\n", $1, $3, $2 }' <<<"$table"
+  printf '\nlicences: %s; .tflite: %s\n' "$torchvision" "$google"
   exit
 fi
 row=$(awk -v name="$1" '$1 == name' <<<"$table")
@@ -36,10 +39,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 folder=${WEIGHTS_DIR:-$here/weights}
 file=$folder/$(basename "$url")
 target=$folder/$name.safetensors
-licence="torchvision (BSD 3-clause); the training data's terms may apply to the weights"
+licence=$torchvision
 convert=$here/../tools/convert/torchvision_to_safetensors.py
 if [[ $file == *.tflite ]]; then
-  licence="Google (Apache-2.0)"
+  licence=$google
   convert=$here/../tools/convert/tflite_deeplab.py
 fi
 
@@ -55,7 +58,7 @@ if ! good; then
     wget --continue --output-document "$file" "$url" || true
   fi
 fi
-[[ -f $file ]] || fail 3 "$url could not be fetched"
+[[ -s $file ]] || fail 3 "$url could not be fetched"
 good || fail 3 "$file has the checksum $(sha256sum "$file" | cut -d' ' -f1); wanted $sha256: run this again to go on with \
 a download that was cut off, or remove the file"
 "${PYTHON:-python3}" "$convert" "$file" "$target" || fail 3 "$file could not be converted"

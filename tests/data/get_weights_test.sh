@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# data/get_weights.sh against a small stand-in: fetches, resumes, checks, converts (by a stand-in for Python, which copies;
-# the converters have tests of their own). Skipped (77) without curl.
+# data/get_weights.sh against a server of this machine with small files: fetches, resumes, checks, converts (by a stand-in
+# for Python, which copies; the converters have tests of their own). Skipped (77) without curl and python3.
 set -euo pipefail
-command -v curl >/dev/null || exit 77
+command -v curl >/dev/null && command -v python3 >/dev/null || exit 77
 script=$1/data/get_weights.sh
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+trap 'kill ${server:-} 2>/dev/null || true; rm -rf "$scratch"' EXIT
 fail() { echo "FAILED: $1" >&2; cat "$scratch/log" >&2; exit 1; }
 
 mkdir "$scratch/server" "$scratch/bin"
@@ -14,7 +14,10 @@ seq 40000 >"$scratch/server/deeplabv3_257_mv_gpu.tflite"
 printf '#!/bin/sh\nbasename "$1" >"$3.by"\ncp "$2" "$3"\n' >"$scratch/bin/python"
 printf '#!/bin/sh\nprintf "Avail\\n1024\\n"\n' >"$scratch/bin/df"
 chmod +x "$scratch/bin/python" "$scratch/bin/df"
-export WEIGHTS_URL=file://$scratch/server WEIGHTS_SHA256 WEIGHTS_DIR PYTHON=$scratch/bin/python
+python3 "$1/tests/data/server.py" "$scratch/server" "$scratch/port" 2>"$scratch/requests" & server=$!
+for ((i = 0; i < 100; ++i)); do [[ -e $scratch/port ]] && break || sleep 0.1; done
+export no_proxy=127.0.0.1 PYTHON=$scratch/bin/python
+export WEIGHTS_URL=http://127.0.0.1:$(<"$scratch/port") WEIGHTS_SHA256 WEIGHTS_DIR
 sum() { sha256sum "$scratch/server/$1" | cut -d' ' -f1; }
 
 # get DIR NAME EXIT: runs the script.
@@ -35,6 +38,7 @@ get whole mobilenet_v2 0
 mkdir "$scratch/half" && head -c 100000 "$scratch/server/$pth" >"$scratch/half/$pth"
 get half mobilenet_v2 0
 cmp "$scratch/server/$pth" "$scratch/half/mobilenet_v2.safetensors" || fail "resuming"
+grep -q '" 206 ' "$scratch/requests" || fail "what was there is fetched again"
 
 WEIGHTS_SHA256=${WEIGHTS_SHA256:0:8} get begin mobilenet_v2 0
 WEIGHTS_SHA256=00000000 get wrong mobilenet_v2 3
@@ -42,6 +46,7 @@ grep -q "wanted 00000000" "$scratch/log" || fail "the message"
 [[ ! -e $scratch/wrong/mobilenet_v2.safetensors ]] || fail "a damaged file is converted"
 get nothing resnet50 3
 grep -q "could not be fetched" "$scratch/log" || fail "the message"
+[[ ! -e $scratch/nothing/resnet50-0676ba61.pth ]] || fail "the server's error is kept as weights"
 get whole vgg17 2
 grep -q "vgg16" "$scratch/log" || fail "the names"
 PATH=$scratch/bin:$PATH get full resnet50 4
@@ -49,3 +54,7 @@ PATH=$scratch/bin:$PATH get full resnet50 4
 WEIGHTS_SHA256=$(sum deeplabv3_257_mv_gpu.tflite)
 get lite deeplabv3_mobilenetv2_voc 0
 grep -q tflite_deeplab.py "$scratch/lite/deeplabv3_mobilenetv2_voc.safetensors.by" || fail "the converter"
+
+"$script" >"$scratch/log"
+grep -q "^vgg16_bn  *528 MiB  https://" "$scratch/log" || fail "the list"
+grep -q "licences: torchvision (BSD" "$scratch/log" || fail "the licences"
