@@ -4,7 +4,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-[[ ${1:-} == --no-install ]] || tools/setup.sh
+install=true
+for argument in "$@"; do
+  case $argument in
+    --no-install) install=false ;;
+    *) echo "usage: tools/quickstart.sh [--no-install]" >&2; exit 2 ;;
+  esac
+done
+$install && tools/setup.sh
 tools/build.sh release segtrain segeval segpredict segportrait segdescribe segdoctor segbench
 
 run=runs/quickstart
