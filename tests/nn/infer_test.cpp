@@ -8,7 +8,9 @@
 
 #include "pixelwise/core/error.hpp"
 #include "pixelwise/nn/builder.hpp"
+#include "pixelwise/nn/differentiate.hpp"
 #include "pixelwise/nn/executor.hpp"
+#include "pixelwise/nn/operator.hpp"
 
 namespace pixelwise {
 namespace {
@@ -231,6 +233,41 @@ TEST(Infer, ShapesByHand) {
                              b.add({x, x}, "add"), b.softmax(x, "softmax")})
     EXPECT_EQ(shape(same), shape(x)) << b.at(same).name;
   EXPECT_EQ(b.at(b.cast(x, "half", Type::bf16)).type, Type::bf16);
+}
+
+// A multiplication and an addition are two operations; taps on the padding count too.
+TEST(Infer, CostsByHand) {
+  Graph graph;
+  Builder b(graph, Phase::training);
+  const ValueId x = b.input("x", Type::f32, {2, 8, 9, 6}), ids = b.input("ids", Type::u8, {2, 8, 9, 1});
+  const auto cost = [&](ValueId dst) {
+    const auto makes_dst = [&](const Node& node) { return node.dst[0].value == dst; };
+    return cost_of(graph, *std::find_if(graph.nodes.begin(), graph.nodes.end(), makes_dst));
+  };
+  const ValueId conv = b.conv2d(x, "conv", {4, {3, 3}, {1, 1}, {1, 1}});
+  EXPECT_EQ(cost(conv).flops, 2 * (2 * 8 * 9) * (3 * 3 * 6) * 4);
+  EXPECT_EQ(cost(conv).bytes, 4 * (144 * 6 + 144 * 4 + 3 * 3 * 6 * 4 + 4));
+  EXPECT_EQ(cost(b.conv2d(x, "stride", {4, {5, 3}, {2, 3}, {2, 0}, {1, 2}})).flops, 2 * (2 * 4 * 2) * (5 * 3 * 6) * 4);
+  EXPECT_EQ(cost(b.conv2d(x, "groups", {9, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 3})).flops, 2 * 144 * (3 * 3 * 2) * 9);
+  EXPECT_EQ(cost(b.conv2d(x, "depthwise", {6, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 6})).flops, 2 * 144 * (3 * 3) * 6);
+  EXPECT_EQ(cost(b.conv_transpose2d(x, "up", {5, {4, 4}, {2, 2}, {1, 1}})).flops, 2 * 144 * (4 * 4 * 6) * 5);
+  EXPECT_EQ(cost(b.max_pool2d(x, "max", {}).map).flops, (2 * 4 * 4 * 6) * 4);
+  EXPECT_EQ(cost(b.avg_pool2d(x, "avg", {{3, 3}, {2, 2}, {1, 1}})).flops, (2 * 4 * 5 * 6) * 9);
+  for (const ValueId once : {b.add({x, x}, "add"), b.relu(x, "relu"), b.global_avg_pool(x, "global")})
+    EXPECT_EQ(cost(once).flops, 144 * 6) << b.at(once).name;
+  EXPECT_EQ(cost(b.relu(x, "bytes")).bytes, 2 * 4 * 144 * 6);
+  EXPECT_EQ(cost(b.concat({x, x}, "concat")).flops, 0);
+
+  // Both backward passes of a convolution are the work of the forward pass.
+  const ValueId again = b.conv2d(conv, "again", {5, {3, 3}, {1, 1}, {1, 1}});
+  differentiate(graph, b.softmax_cross_entropy(again, ids, "loss", {}));
+  size_t passes = 0;
+  for (const Node& node : graph.nodes) {
+    if (!node.name.starts_with("again.backward")) continue;
+    EXPECT_EQ(cost_of(graph, node).flops, cost(again).flops) << node.name;
+    ++passes;
+  }
+  EXPECT_EQ(passes, 2U);
 }
 
 // From bf16 to bf16: nothing on the way takes an element for a float.
