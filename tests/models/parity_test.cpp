@@ -322,6 +322,8 @@ std::vector<Case> full_cases() {
   return cases;
 }
 INSTANTIATE_TEST_SUITE_P(Slow, FullWidth, testing::ValuesIn(full_cases()), test_name);
+INSTANTIATE_TEST_SUITE_P(SlowFcn, FullWidth, testing::Values(Case{"fcn/fcn8s_vgg16_full", "fcn8s_vgg16", {}}),
+                         test_name);
 
 // Every model but the lessons' is trained in a fixture; one with atrous branches also on a map that holds all its
 // rates, and its published rates run on a map that holds them.
