@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <set>
+#include <thread>
 
 #include "pixelwise/core/error.hpp"
 
@@ -16,6 +18,7 @@ class Numbers : public Dataset {
   int64_t size() const override { return size_; }
   std::string id(int64_t index) const override { return std::to_string(index); }
   Sample read(int64_t index) const override {
+    ++reads;
     if (index == broken_) {
       met_broken = true;
       met_broken.notify_all();
@@ -25,6 +28,7 @@ class Numbers : public Dataset {
     for (size_t i = 0; i < sample.photo.pixels.size(); ++i) sample.photo.pixels[i] = static_cast<uint8_t>(i + 7);
     return sample;
   }
+  mutable std::atomic<int> reads = 0;
   mutable std::atomic<bool> met_broken = false;
 
  private:
@@ -102,6 +106,19 @@ TEST(Loader, PartialBatchesAndSmallDatasets) {
   const Batch batch = wrapped.next();
   EXPECT_EQ(ids(batch), (std::vector<std::string>{"0", "1", "2", "0"}));
   EXPECT_EQ(wrapped.next().epoch, 1);
+}
+
+// Memory is bounded: however slowly batches are taken, one more than there are workers is the most that is prepared.
+TEST(Loader, StaysAFewBatchesAhead) {
+  const Numbers numbers(1000);
+  Loader loader(numbers, some_options(2));
+  for (int taken = 0; taken < 5; ++taken) {
+    const int most = 4 * (taken + 3);  // photos of the batches that were taken, and of three more
+    while (numbers.reads < most) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));  // for workers that would go on
+    EXPECT_EQ(numbers.reads, most);
+    loader.next();
+  }
 }
 
 TEST(Loader, RethrowsWhatAWorkerMetAtItsBatch) {
