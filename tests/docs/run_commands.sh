@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # run_commands.sh DOCUMENT...: runs every command of the ```sh blocks of the documents, in order, in a scratch copy of
 # the tree, and fails at the first that fails. Trainings are cut to two steps on eight samples (quickstart.sh runs
-# whole), and start without the weights of ImageNet; segeval of --weights looks at eight samples. Blocks marked ```sh data
+# whole, and has to have learned), and start without the weights of ImageNet; segeval of --weights looks at eight samples.
+# Blocks marked ```sh data
 # need PIXELWISE_TEST_DATA (a folder with VOCdevkit and CamVid) and are skipped without it; data/get_weights.sh takes
 # weights from its folder `weights` and needs PIXELWISE_PYTHON (tools/convert). Other downloads have a test of their own;
 # test.sh, which calls this, is not called again. Needs build/release.
@@ -40,6 +41,13 @@ commands() {
        inside && !/^ *(#|$)/ { line = line $0; if (sub(/\\$/, "", line)) next; print kind "\t" line; line = "" }' "$1"
 }
 
+# The quickstart's promise for held-out scenes: mean_iou_present of at least 0.80, and no class below 0.60.
+learned() {
+  awk '/^  "mean_iou_present": / { mean = $2 + 0 } /^  "iou": / { inside = 1; next } /^  \]/ { inside = 0 }
+       inside { ++classes; if ($1 + 0 < 0.60) print "class " classes - 1 ": " (low = $1) }
+       END { print "mean_iou_present " mean ", " classes " classes"; exit low != "" || mean < 0.80 || classes != 7 }' "$1"
+}
+
 count=0 skipped=0
 for document in "$@"; do
   while IFS=$'\t' read -r kind command; do
@@ -60,6 +68,7 @@ for document in "$@"; do
     fi
     (cd "$tree" && SHORT=$short bash -euo pipefail -c "$command") </dev/null >"$scratch/log" 2>&1 ||
       { tail -30 "$scratch/log"; echo "FAILED: $document: $command"; exit 1; }
+    if [[ ! $short ]]; then learned "$tree/runs/quickstart/eval.json" || { echo "FAILED: too little learned"; exit 1; }; fi
     count=$((count + 1))
   done < <(commands "$root/$document")
 done
