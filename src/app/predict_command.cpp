@@ -41,7 +41,9 @@ std::vector<Job> jobs_of(const std::string& input) {
     jobs.push_back({input, fs::path(input).stem()});
   } else {
     std::istringstream lines(read_file(input));
-    for (std::string line; lines >> line;) {
+    for (std::string line; std::getline(lines, line);) {
+      line.erase(line.find_last_not_of(" \t\r") + 1);
+      if (line.empty()) continue;
       const fs::path path = fs::path(line).is_absolute() ? fs::path(line) : fs::path(input).parent_path() / line;
       jobs.push_back({path.string(), fs::path(line).relative_path().lexically_normal().replace_extension()});
     }

@@ -29,6 +29,8 @@ constexpr const char* tiny_config = R"({
   "train": { "batch_size": 4, "max_steps": 6, "checkpoint_every_steps": 2 }
 })";
 
+const std::string quickstart_config = std::string(PIXELWISE_SOURCE_DIR) + "/configs/quickstart.json";
+
 class Commands : public ::testing::Test {
  protected:
   void SetUp() override { write_file(scratch_.path("tiny.json"), std::string(tiny_config)); }
@@ -192,6 +194,30 @@ TEST_F(Commands, EvaluationAndPredictionUseTheRun) {
   EXPECT_FALSE(fs::exists(scratch_.path("photo_overlay.png")));
 }
 
+TEST_F(Commands, PredictionTakesFoldersAndLists) {
+  ASSERT_EQ(run("segtrain --config tiny.json --run r --set train.max_steps=1"), 0) << text("stderr");
+  const std::string predict = "segpredict --run r ";
+  fs::create_directories(scratch_.path("in/deep"));
+  write_png(scratch_.path("in/a.png"), Image(8, 9, 3, 90));
+  write_png(scratch_.path("in/deep/b c.png"), Image(9, 8, 3, 50));
+  write_file(scratch_.path("in/list.txt"), std::string("a.png\r\n\ndeep/b c.png\n"));  // not an image: passed over
+  ASSERT_EQ(run(predict + "in --out folder"), 0) << text("stderr");
+  ASSERT_EQ(run(predict + "in/list.txt --out list"), 0) << text("stderr");
+  for (const char* name : {"/a.png", "/a_overlay.png", "/deep/b c.png", "/deep/b c_overlay.png"})
+    EXPECT_TRUE(text(std::string("folder") + name) == text(std::string("list") + name)) << name;
+  EXPECT_EQ(read_mask(scratch_.path("folder/deep/b c.png")).size(), (Size{9, 8}));
+
+  write_jpeg(scratch_.path("in/a.jpg"), Image(8, 9, 3, 90));
+  EXPECT_EQ(run(predict + "in --out twice"), 2);  // a.jpg and a.png
+  EXPECT_NE(text("stderr").find("would overwrite the output of in/a.jpg"), std::string::npos) << text("stderr");
+  write_file(scratch_.path("in/up.txt"), std::string("../in/a.png\n"));
+  EXPECT_EQ(run(predict + "in/up.txt --out up"), 2);
+  EXPECT_NE(text("stderr").find("outside of up"), std::string::npos) << text("stderr");
+  fs::create_directories(scratch_.path("empty"));
+  EXPECT_EQ(run(predict + "empty --out none"), 3);
+  for (const char* name : {"twice", "up", "none"}) EXPECT_FALSE(fs::exists(scratch_.path(name))) << name;
+}
+
 TEST_F(Commands, PortraitsKeepTheSubject) {
   ASSERT_EQ(run("segtrain --config tiny.json --run r --set train.max_steps=1"), 0) << text("stderr");
   Image photo(33, 47, 3);
@@ -237,8 +263,7 @@ TEST_F(Commands, SamplesNeedDropout) {
 // quickstart is, finds the background and little else. (1000 steps: 0.116, the FCN 0.88.)
 using SlowCommands = Commands;
 TEST_F(SlowCommands, TheQuickstartNeedsContext) {
-  const std::string quickstart = std::string(PIXELWISE_SOURCE_DIR) + "/configs/quickstart.json";
-  const std::string train = "segtrain --config " + quickstart + " --set train.max_steps=200 --run ";
+  const std::string train = "segtrain --config " + quickstart_config + " --set train.max_steps=200 --run ";
   ASSERT_EQ(run(train + "points --set model.name=pixelwise_1x1 --set model.options.width=1 "
                         "--set model.options.fc_channels=null --set model.options.dropout=null"),
             0)
@@ -258,7 +283,12 @@ TEST_F(Commands, DefinitionsGiveNearlyTheSameLoss) {
   ASSERT_EQ(run("segtrain --config tiny.json --run fast --set train.max_steps=3"), 0) << text("stderr");
   setenv("PIXELWISE_KERNELS", "definition", 1);
   ASSERT_EQ(run("segtrain --config tiny.json --run plain --set train.max_steps=3"), 0) << text("stderr");
+  ASSERT_EQ(run("segbench --config " + quickstart_config + " --size 32x32 --batch 1 --runs 1 --json"), 0);
   unsetenv("PIXELWISE_KERNELS");
+  const JsonValue bench = parse_json(text("stdout"), "segbench");
+  const auto& kernels = std::get<JsonValue::Object>(bench.at("kernels").value);
+  EXPECT_EQ(kernels.size(), 1U);  // none but the definitions ran
+  EXPECT_EQ(kernels.at(0).first, "definition");
   const auto loss = [&](const std::string& line) { return parse_json(line + "}", "metrics").at("loss").number(); };
   const auto fast = metrics("fast"), plain = metrics("plain");
   for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(loss(fast[i]), loss(plain[i]), 1e-4 * loss(plain[i]));
@@ -266,7 +296,14 @@ TEST_F(Commands, DefinitionsGiveNearlyTheSameLoss) {
 
 TEST_F(Commands, DryRunAndBenchSpeakAboutTheModel) {
   ASSERT_EQ(run("segtrain --config tiny.json --dry-run"), 0) << text("stderr");
-  EXPECT_NE(text("stdout").find("planned peak memory"), std::string::npos);
+  for (const char* part :
+       {"NxHxWxC", "parameters", "GFLOP", "field", "stride", "MiB", "backbone.conv1 ", "planned peak memory"})
+    EXPECT_NE(text("stdout").find(part), std::string::npos) << part;
+  ASSERT_EQ(run("segtrain --config tiny.json --print-config --set optimizer.lr=0.25"), 0) << text("stderr");
+  EXPECT_EQ(parse_json(text("stdout"), "config").at("optimizer").at("lr").number(), 0.25);
+  ASSERT_EQ(run("segtrain --print-schema"), 0) << text("stderr");
+  EXPECT_EQ(text("stdout"), read_file(std::string(PIXELWISE_SOURCE_DIR) + "/configs/schema.json"));
+  EXPECT_FALSE(fs::exists(scratch_.path("runs")));  // looking leaves nothing behind
   ASSERT_EQ(run("segbench --config tiny.json --runs 1 --json"), 0) << text("stderr");
   const JsonValue line = parse_json(text("stdout"), "segbench");
   for (const char* key : {"model", "ms", "min_ms", "max_ms", "gflop", "gflops", "peak_gflops", "rss_mb", "arena_mb",
