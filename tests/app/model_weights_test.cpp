@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/format.hpp"
+#include "pixelwise/app/config.hpp"
 #include "pixelwise/models/registry.hpp"
 #include "pixelwise/train/weights.hpp"
 #include "support/scratch.hpp"
@@ -64,11 +65,13 @@ Names write_torchvision_vgg16(const std::string& path, bool batch_norm) {
 }
 
 TEST(ModelWeights, TorchvisionsVgg16LoadsByName) {
+  const std::string config = PIXELWISE_SOURCE_DIR + std::string("/configs/fcn_voc.json");
+  const LoadMode mode = load_mode(load_config(config).model.weights.load);
   for (const bool batch_norm : {false, true}) {
     const ScratchFolder scratch;
     const Names names = write_torchvision_vgg16(scratch.path("vgg"), batch_norm);
     Parameters fcn = parameters_of(batch_norm ? "fcn8s_vgg16_bn" : "fcn8s_vgg16", 1);
-    const LoadReport report = load_weights(scratch.path("vgg"), fcn, LoadMode::matching);
+    const LoadReport report = load_weights(scratch.path("vgg"), fcn, mode);
     EXPECT_EQ(report.matched.size(), names.size() - 2);
     EXPECT_EQ(report.unexpected, (Names{"classifier.6.bias", "classifier.6.weight"}));
     EXPECT_TRUE(report.wrong_shape.empty());
