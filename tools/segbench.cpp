@@ -21,7 +21,8 @@ int main(int argc, char** argv) {
   app.add_option("--mode", a.mode, "train (default) or infer");
   app.add_option("--threads", a.threads, "default: all cores");
   app.add_option("--runs", a.runs, "timed runs after one that warms up; default 5");
-  app.add_flag("--json", a.json, "one line of JSON");
+  app.add_flag("--json", a.json, "one line of JSON (of an operator: a line for each pass of each case)");
+  app.add_flag("--csv", a.csv, "comma-separated values")->excludes("--json");
   app.add_flag("--profile", a.profile, "the time of every node");
   app.add_flag("--explain", a.explain, "which kernel serves each node, and why others declined");
   app.add_flag("--paced", a.paced,
@@ -36,6 +37,6 @@ int main(int argc, char** argv) {
   }
   return pixelwise::run_command("segbench", [&] {
     if (ladder) return pixelwise::bench_ladder_command({a.threads, a.runs});
-    return op.empty() ? bench_command(a) : pixelwise::bench_operator_command({op, a.threads, a.runs});
+    return op.empty() ? bench_command(a) : pixelwise::bench_operator_command({op, a.threads, a.runs, a.json, a.csv});
   });
 }

@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   app.add_flag("--list", a.list, "print the models: parameters, GFLOP of a photo of 513x513 in 21 classes, paper");
   app.add_option("--svg", a.svg, "draw the model to scale into this file; --size is 513x513 by default");
   app.add_flag("--json", a.json, "as JSON");
+  app.add_flag("--csv", a.csv, "as comma-separated values")->excludes("--json");
   app.set_version_flag("--version", pixelwise::version());
   try {
     app.parse(argc, argv);

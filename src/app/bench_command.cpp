@@ -121,7 +121,8 @@ int bench_command(const BenchArguments& arguments) {
       "{} {}: {:.2f} ms (from {:.2f} to {:.2f}), {:.2f} GFLOP, {:.1f} GFLOP/s: {:.0f}% of the measured peak {:.1f}\n",
       model.config.model.name, arguments.mode, median * 1e3, seconds.front() * 1e3, seconds.back() * 1e3, gflop,
       gflop / median, 100 * gflop / median / peak, peak);
-  std::fputs((arguments.json ? dump_json(line) + "\n" : table).c_str(), stdout);
+  const std::string text = arguments.csv ? dump_csv({line}) : arguments.json ? dump_json(line) + "\n" : table;
+  std::fputs(text.c_str(), stdout);
   return 0;
 }
 

@@ -24,7 +24,7 @@ Size parse_size(const std::string& text) {
   throw UsageError(format("--size {}: wanted HEIGHTxWIDTH, for example 320x480", text));
 }
 
-JsonValue rows_json(const std::vector<NodeRow>& rows) {
+JsonValue::Array rows_json(const std::vector<NodeRow>& rows) {
   JsonValue::Array array;
   for (const NodeRow& row : rows) {
     array.emplace_back(JsonValue::Object{{"name", row.name},
@@ -120,8 +120,10 @@ int describe_command(const DescribeArguments& arguments) {
   const Graph& graph = model.graph;
   const Plan plan = make_plan(graph, graph.all(), precision_of(model.config));
   print_warnings(warnings_of(graph));
-  const std::string text = arguments.json ? dump_json(rows_json(node_rows(graph, plan, graph.all())), 1) + "\n"
-                                          : describe(graph, plan, graph.all());
+  const std::vector<NodeRow> rows = node_rows(graph, plan, graph.all());
+  const std::string text = arguments.csv    ? dump_csv(rows_json(rows))
+                           : arguments.json ? dump_json(rows_json(rows), 1) + "\n"
+                                            : describe(graph, plan, graph.all());
   std::fputs(text.c_str(), stdout);
   return 0;
 }

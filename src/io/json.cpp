@@ -142,4 +142,30 @@ std::string dump_json(const JsonValue& value, int indent) {
   return to_library(value).dump(indent, ' ', false, ordered_json::error_handler_t::replace);
 }
 
+std::string csv_cell(const JsonValue& value) {
+  const auto* given = std::get_if<std::string>(&value.value);
+  const std::string text = given ? *given : dump_json(value);
+  if (!given && text == "null") return {};
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted.append(c == '"' ? 2 : 1, c);
+  return quoted.append("\"");
+}
+
+std::string dump_csv(const JsonValue::Array& rows) {
+  std::string header, lines;
+  for (const JsonValue& row : rows) {
+    std::string names, cells;
+    const char* comma = "";
+    for (const auto& [name, value] : expect<JsonValue::Object>(row, "an object")) {
+      names.append(comma).append(csv_cell(name));
+      cells.append(comma).append(csv_cell(value));
+      comma = ",";
+    }
+    header = names + '\n';
+    lines += cells + '\n';
+  }
+  return header + lines;
+}
+
 }  // namespace pixelwise

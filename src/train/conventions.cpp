@@ -7,6 +7,7 @@
 
 #include "core/format.hpp"
 #include "pixelwise/core/error.hpp"
+#include "pixelwise/io/json.hpp"
 
 namespace pixelwise {
 namespace {
@@ -204,7 +205,7 @@ std::string report_csv(const Report& report, const std::vector<std::string>& cla
   for (const ReportColumn& column : report.columns) text += format(",{}", column.name);
   text += '\n';
   for (size_t i = 0; i < report.columns.at(0).values.size(); ++i) {
-    text += name_of(class_names, i);
+    text += csv_cell(name_of(class_names, i));
     for (const ReportColumn& column : report.columns) {
       text += ',';
       if (!std::isnan(column.values[i])) text += format("{}", column.values[i]);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "pixelwise/io/files.hpp"
+#include "pixelwise/io/json.hpp"
 #include "pixelwise/io/safetensors.hpp"
 #include "support/scratch.hpp"
 
@@ -30,6 +31,25 @@ TEST_F(Bench, PacedRunsOnceForEveryLine) {
   EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 1 + 3 + 1) << out;  // warm-up, three runs, the report
   EXPECT_EQ(run("printf '' | ", "--paced"), 2);
   EXPECT_NE(text("stderr").find("no line"), std::string::npos);
+}
+
+TEST_F(Bench, SpeaksJsonAndCsvToo) {
+  ASSERT_EQ(run("", "--csv --runs 1"), 0) << text("stderr");
+  EXPECT_TRUE(text("stdout").starts_with("model,ms,min_ms,max_ms,gflop,")) << text("stdout");
+  EXPECT_NE(text("stdout").find("\ntiny_fcn,"), std::string::npos);
+  EXPECT_EQ(run("", "--csv --json"), 2);
+
+  const std::string op = "--operator crop --runs 1 ";
+  ASSERT_EQ(run("", op + "--json"), 0) << text("stderr");
+  const std::string lines = text("stdout");
+  const JsonValue first = parse_json(lines.substr(0, lines.find('\n')), "segbench");
+  EXPECT_EQ(first.at("operator").text(), "crop");
+  EXPECT_EQ(first.at("pass").text(), "forward");
+  EXPECT_GT(first.at("peak_gflops").number(), 0);
+  ASSERT_EQ(run("", op + "--csv"), 0) << text("stderr");
+  const std::string csv = text("stdout");
+  EXPECT_TRUE(csv.starts_with("operator,case,pass,kernel,ms,gflop,gflops,peak_gflops\ncrop,")) << csv;
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + std::count(lines.begin(), lines.end(), '\n'));
 }
 
 TEST_F(Bench, WriteStepHoldsWeightsInputsLossAndGradients) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -309,6 +310,12 @@ TEST_F(Commands, DryRunAndBenchSpeakAboutTheModel) {
   for (const char* key : {"model", "ms", "min_ms", "max_ms", "gflop", "gflops", "peak_gflops", "rss_mb", "arena_mb",
                           "parameters", "precision", "cpu", "kernels"})
     EXPECT_TRUE(line.find(key)) << key;
+  ASSERT_EQ(run("segdescribe --config tiny.json --json"), 0) << text("stderr");
+  const JsonValue nodes = parse_json(text("stdout"), "segdescribe");
+  ASSERT_EQ(run("segdescribe --config tiny.json --csv"), 0) << text("stderr");
+  const std::string csv = text("stdout");
+  EXPECT_TRUE(csv.starts_with("name,operator,kernel,shape,parameters,flop,bytes,receptive_field,stride\n")) << csv;
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + std::ssize(nodes.array()));
 }
 
 TEST_F(Commands, ModelsAreListedAndDrawn) {

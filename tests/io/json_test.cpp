@@ -33,6 +33,13 @@ TEST(Json, ObjectsKeepTheirOrderOnOneLine) {
   EXPECT_EQ(dump_json(parse_json(text, "test")), text);
 }
 
+TEST(Json, ObjectsAsCommaSeparatedValues) {
+  const JsonValue::Array rows{JsonValue::Object{{"name", "a"}, {"ms", 0.5}, {"n", nullptr}},
+                              JsonValue::Object{{"name", "b, \"c\""}, {"ms", std::nan("")}, {"n", 3}}};
+  EXPECT_EQ(dump_csv(rows), "name,ms,n\na,0.5,\n\"b, \"\"c\"\"\",,3\n");
+  EXPECT_EQ(dump_csv({}), "");
+}
+
 TEST(Json, ReadersSayWhatIsMissing) {
   const JsonValue value = parse_json(R"({"a": 1, "b": "x", "c": [1.5]})", "test");
   EXPECT_EQ(value.at("a").integer(), 1);

@@ -118,8 +118,8 @@ TEST(Conventions, TablesPrintAsTheToolsDo) {
 }
 
 TEST(Conventions, CsvLeavesUndefinedCellsEmpty) {
-  EXPECT_EQ(report_csv(report_of(example(4), Convention::pixelwise), {"a", "b"}),
-            "class,iou,accuracy\na,0.6,0.75\nb,0.4,0.5\nclass 2,0,\nclass 3,,\n");
+  EXPECT_EQ(report_csv(report_of(example(4), Convention::pixelwise), {"a, old", "b"}),
+            "class,iou,accuracy\n\"a, old\",0.6,0.75\nb,0.4,0.5\nclass 2,0,\nclass 3,,\n");
 }
 
 TEST(Conventions, NothingCountedIsUndefined) {

@@ -56,7 +56,7 @@ struct ModelArguments {
 };
 
 struct DescribeArguments : ModelArguments {
-  bool list = false, json = false;
+  bool list = false, json = false, csv = false;
   std::string svg;  ///< file for a drawing instead of the table
 };
 int describe_command(const DescribeArguments& arguments);
@@ -72,7 +72,7 @@ int doctor_command(const DoctorArguments& arguments);
 
 struct BenchArguments : ModelArguments {
   int64_t threads = 0, runs = 5;
-  bool json = false, profile = false, explain = false;
+  bool json = false, csv = false, profile = false, explain = false;
   bool paced = false;      ///< a run for each line of standard input; prints its ms
   std::string write_step;  ///< a file for the weights, inputs, loss and gradients of one step; nothing is timed
 };
@@ -82,6 +82,7 @@ int bench_command(const BenchArguments& arguments);
 struct BenchOperatorArguments {
   std::string op;
   int64_t threads = 0, runs = 5;
+  bool json = false, csv = false;
 };
 int bench_operator_command(const BenchOperatorArguments& arguments);
 

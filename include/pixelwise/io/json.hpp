@@ -61,4 +61,9 @@ struct JsonValue {
 JsonValue parse_json(const std::string& text, const std::string& source);  ///< throws DataError
 std::string dump_json(const JsonValue& value, int indent = -1);            ///< indent < 0: one line
 
+/// A value as a cell of comma-separated values: text is quoted where it has to be, null is empty.
+std::string csv_cell(const JsonValue& value);
+/// Objects with the same keys as comma-separated values, a header first.
+std::string dump_csv(const JsonValue::Array& rows);
+
 }  // namespace pixelwise
