@@ -82,7 +82,10 @@ void block_rows(Gather& g) {
   const int64_t columns = g.w.extent(), span = g.h.high - g.h.low;
   const int64_t row_bytes = columns * g.src.c * 4;
   const int64_t budget = g.prepacked ? band_bytes : 8 * band_bytes;
-  const int64_t fitting = g.tapwise ? g.h.count : (budget / row_bytes - span - 1) / g.h.stride + 1;
+  int64_t fitting = g.tapwise ? g.h.count : (budget / row_bytes - span - 1) / g.h.stride + 1;
+  // Few weights: the results of a band stay in L2 until all their channels are there, and leave it as whole pixels.
+  if (g.in_place && 4 * g.src.c * g.dst.c <= panel_bytes)
+    fitting = std::min(fitting, panel_bytes / (4 * g.w.count * g.dst.c));
   const int64_t wanted = g.prepacked ? ceil_div(g.dst.n * g.h.count, 8) : g.h.count;
   g.rows = std::clamp<int64_t>(std::min(fitting, wanted), 1, g.h.count);
   g.bands = ceil_div(g.h.count, g.rows);
