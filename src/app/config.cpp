@@ -292,6 +292,7 @@ std::unique_ptr<Dataset> open_dataset(const Config& config, const std::string& s
   options.class_names = d.class_names.values;
   options.workers = d.workers;
   options.shapes_size = d.size;
+  options.missing_files = d.on_bad == "skip";
   auto dataset =
       open_dataset(options, split, config.model.classes, config.model.in_channels, static_cast<uint64_t>(config.seed));
   if (d.first) dataset = first_samples(std::move(dataset), *d.first);

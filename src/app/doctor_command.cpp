@@ -15,6 +15,7 @@
 #include "pixelwise/data/loader.hpp"
 #include "pixelwise/data/survey.hpp"
 #include "pixelwise/io/files.hpp"
+#include "pixelwise/nn/describe.hpp"
 
 namespace pixelwise {
 namespace {
@@ -103,17 +104,18 @@ std::string missing_classes(const Config& config, const Survey& train) {
   return text;
 }
 
-// The plan's memory, and the time of a few real steps.
+// The plan's memory, what the model warns of, and the time of a few real steps.
 std::string cost(const Config& config, int64_t samples) {
   const Size size = training_size(config, *open_dataset(config, "train"));
   const int64_t available = available_memory();
   const double mib = 1 << 20;
-  const std::string text =
+  std::string text =
       format("memory: {:.0f} MiB are planned, {:.0f} MiB are available\n",
              static_cast<double>(training_memory(config, size).total()) / mib, static_cast<double>(available) / mib);
   if (const std::string shortage = memory_shortage(config, size, available); !shortage.empty())
     return text + "time: not measured; " + shortage + "\n";
   const ModelGraph model{config, training_graph(config, size), true};
+  for (const std::string& warning : warnings_of(model.graph)) text += format("warning: {}\n", warning);
   Parameters parameters;
   parameters.ensure(model.graph, 1);
   Executor executor(model.graph, parameters, std::make_shared<Arena>(), precision_of(config));

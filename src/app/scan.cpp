@@ -34,9 +34,10 @@ std::vector<const Finding*> findings_of(const Survey& survey, const Wanted& want
 }  // namespace
 
 Survey scan(const Config& config, const std::string& split) {
-  Config every_id = config;  // ids that are out of range are to be found, not thrown
-  every_id.model.classes = 256;
-  const std::unique_ptr<Dataset> dataset = open_dataset(every_id, split);
+  Config lenient = config;  // ids that are out of range and missing files are to be found, not thrown
+  lenient.model.classes = 256;
+  lenient.data.on_bad = "skip";
+  const std::unique_ptr<Dataset> dataset = open_dataset(lenient, split);
   Progress progress(dataset->size());
   const std::string view = dump_json(parse_json(config_json(config), "configuration").at("data"));
   return cached_survey(*dataset, config.model.classes, config.data.ignore_label,

@@ -78,7 +78,7 @@ void require_folder(const fs::path& folder, const char* key, const char* hint) {
 // The samples of a list, checked before the first is read: a training must not end at a typing error after an hour.
 class Pairs {
  public:
-  explicit Pairs(std::string list) : list_(std::move(list)) {}
+  Pairs(std::string list, bool missing_files) : list_(std::move(list)), missing_files_(missing_files) {}
   void add(const Line& line, const fs::path& photo, const fs::path& mask) {
     const std::string& id = line.words[0];
     const auto [first, is_new] = lines_.emplace(id, line.number);
@@ -87,7 +87,8 @@ class Pairs {
                              first->second));
     for (const fs::path& file : {photo, mask}) {
       std::error_code name_too_long_or_no_access;
-      if (!fs::is_regular_file(file, name_too_long_or_no_access))
+      const fs::file_status status = fs::status(file, name_too_long_or_no_access);
+      if (!fs::is_regular_file(status) && (fs::exists(status) || !missing_files_))
         throw DataError(format("{}, line {}: '{}' wants {}, which is not there; fetch it or remove the line", list_,
                                line.number, id, file.string()));
     }
@@ -97,6 +98,7 @@ class Pairs {
 
  private:
   std::string list_;
+  bool missing_files_;
   std::map<std::string, int64_t> lines_;  // by id
   std::vector<Pair> pairs_;
 };
@@ -110,7 +112,7 @@ std::unique_ptr<Dataset> open_voc(const DataOptions& options, const std::string&
   require_folder(year / options.image_dir, "data.image_dir", "wanted the devkit's layout: JPEGImages");
   require_folder(year / options.mask_dir, "data.mask_dir", "wanted the devkit's layout: SegmentationClass");
   const fs::path path = year / options.list_dir / (list + ".txt");
-  Pairs pairs(path.string());
+  Pairs pairs(path.string(), samples.missing_files);
   for (const Line& line : read_lines(path)) {
     const std::string& id = line.words[0];
     pairs.add(line, year / options.image_dir / (id + ".jpg"), year / options.mask_dir / (id + ".png"));
@@ -123,7 +125,7 @@ std::unique_ptr<Dataset> open_list(const DataOptions& options, const std::string
   require_folder(root, "data.root", "give the folder that the list's paths start from with --data-root");
   fs::path path = root / list;
   if (!fs::exists(path)) path += ".txt";
-  Pairs pairs(path.string());
+  Pairs pairs(path.string(), samples.missing_files);
   for (const Line& line : read_lines(path)) {
     if (line.words.size() != 2)
       throw DataError(format("{}, line {}: '{} ...' has {} words; wanted two: the paths of an image and of its mask",

@@ -9,6 +9,7 @@ namespace pixelwise {
 /// What every reader has to know about the samples that are wanted.
 struct SampleFormat {
   int64_t classes = 0, channels = 3, ignore_label = 255;
+  bool missing_files = false;  // a list may name some
 };
 
 /// Photos and masks in files: PASCAL VOC's devkit, and lists of "image mask" pairs.

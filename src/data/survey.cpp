@@ -52,9 +52,10 @@ std::string where_out_of_range(const Image& mask, int64_t classes, int64_t ignor
 
 Seen look_at(const Dataset& dataset, int64_t index, int64_t classes, int64_t ignore_label) {
   Seen seen;
-  const std::string id = dataset.id(index);
+  const std::vector<std::string> files = dataset.files(index);
+  const std::string in_mask = files.empty() ? "" : files.back() + ": ";
   const auto add = [&](Finding::Kind kind, const std::string& text) {
-    seen.findings.push_back({kind, index, id, text});
+    seen.findings.push_back({kind, index, dataset.id(index), text});
   };
   Sample sample;
   try {
@@ -67,15 +68,17 @@ Seen look_at(const Dataset& dataset, int64_t index, int64_t classes, int64_t ign
   seen.size = sample.mask.size();
   for (const uint8_t pixel : sample.mask.pixels) ++seen.counts[pixel];
   const std::string outside = where_out_of_range(sample.mask, classes, ignore_label);
-  if (!outside.empty()) add(Finding::Kind::out_of_range, outside);
+  if (!outside.empty()) add(Finding::Kind::out_of_range, in_mask + outside);
   int64_t ids = 0;
   for (int64_t i = 0; i < 256; ++i) ids += i != ignore_label && seen.counts[static_cast<size_t>(i)] > 0;
   if (looks_like_grey_palette(seen.counts, classes, ignore_label))
-    add(Finding::Kind::palette_as_grey, "its ids are the brightness of VOC's colours; wanted palette indices");
+    add(Finding::Kind::palette_as_grey,
+        in_mask + "its ids are the brightness of VOC's colours; wanted palette indices");
   else if (looks_interpolated(sample.mask, ignore_label))
-    add(Finding::Kind::interpolated, "its ids run smoothly from one class to another; resize masks with nearest");
+    add(Finding::Kind::interpolated,
+        in_mask + "its ids run smoothly from one class to another; resize masks with nearest");
   else if (ids <= 1)
-    add(Finding::Kind::one_class, ids == 0 ? "it is void everywhere" : "it shows one class alone");
+    add(Finding::Kind::one_class, in_mask + (ids == 0 ? "it is void everywhere" : "it shows one class alone"));
   return seen;
 }
 

@@ -27,9 +27,9 @@ struct Doctor : ::testing::Test {
       "data": {"format": "list", "root": ".", "train": "list.txt", "val": "list.txt", "class_names": ["ground", "stripe"]},
       "augment": {"crop": [16, 16]}, "train": {"batch_size": 3, "epochs": 2}})");
   }
-  int run() const {
-    const std::string line =
-        "cd " + scratch.root() + " && " + PIXELWISE_BIN_DIR + "/segdoctor --config c.json --out out >stdout 2>stderr";
+  int run(const std::string& settings = "") const {
+    const std::string line = "cd " + scratch.root() + " && " + PIXELWISE_BIN_DIR +
+                             "/segdoctor --config c.json --out out " + settings + " >stdout 2>stderr";
     const int status = std::system(line.c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
@@ -56,15 +56,28 @@ TEST_F(Doctor, ReportsClassesWeightsMemoryAndTime) {
   EXPECT_GT(read_photo(scratch.path("out/samples.png")).height, 3 * 16);
 }
 
+TEST_F(Doctor, SaysWhatTheModelWarnsOf) {
+  write_data(Image(16, 16, 1, 1));
+  ASSERT_EQ(run("--set model.name=deeplabv3plus_mobilenet_v2 --set model.options.width=0.1 "
+                "--set model.options.head_channels=8 --set model.options.rates=[1,2,18]"),
+            0)
+      << text("stderr");
+  expect_said("warning: node 'classifier.aspp.convs.3.0': its rate 18");
+}
+
 TEST_F(Doctor, BadSamplesAreNamedAndExitWithThree) {
   write_data(Image(16, 16, 1, 9));
   EXPECT_EQ(run(), 3) << text("stderr");
   expect_said("train: 1 of 3 samples hold ids out of range");
-  expect_said("id 9 at pixel (row 0, column 0)");
+  expect_said("m2.png: id 9 at pixel (row 0, column 0)");
   std::filesystem::resize_file(scratch.path("p1.png"), 20);
   EXPECT_EQ(run(), 3) << text("stderr");
   expect_said("train: 1 of 3 samples cannot be read");
   expect_said("p1.png");
+  std::filesystem::remove(scratch.path("m0.png"));
+  EXPECT_EQ(run(), 3) << text("stderr");
+  expect_said("train: 2 of 3 samples cannot be read");
+  expect_said("m0.png");
 }
 
 }  // namespace

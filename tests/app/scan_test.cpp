@@ -89,6 +89,14 @@ TEST_F(Scan, TruncatedPng) {
   expect_bad({"m7.png"});
 }
 
+TEST_F(Scan, MissingFile) {
+  fs::remove(file("m", 7));
+  EXPECT_EQ(train(), 3) << said;
+  expect_said({"list.txt, line 8", "m7.png, which is not there"});
+  EXPECT_EQ(train("--set data.on_bad=skip"), 0) << said;
+  expect_said({"left out: train: 1 of 20", "m7.png", "trained 3 steps"});
+}
+
 TEST_F(Scan, MaskOfAnotherSize) {
   write_palette_png(file("m", 3), stripes(24, 23), voc_palette());
   expect_bad({"m3.png", "24x23", "24x24", "wanted the same size"});
@@ -98,12 +106,12 @@ TEST_F(Scan, IdsAboveTheClasses) {
   Image mask = stripes(24, 24);
   *mask.at(5, 9) = 2;
   write_palette_png(file("m", 3), mask, voc_palette());
-  expect_bad({"p3.jpg", "id 2 at pixel (row 5, column 9); wanted 0 to 1, or 255 for void"});
+  expect_bad({"p3.jpg", "m3.png: id 2 at pixel (row 5, column 9); wanted 0 to 1, or 255 for void"});
 }
 
 TEST_F(Scan, ColoursWhereIdsAreWanted) {
   write_png(file("m", 3), Image(24, 24, 3, 1));
-  expect_bad({"m3.png"});
+  expect_bad({"m3.png", "colours"});
 }
 
 TEST_F(Scan, SixteenBitMask) {
@@ -139,6 +147,17 @@ TEST_F(Scan, IsKeptUntilAFileChanges) {
   write_palette_png(file("m", 3), stripes(24, 24), voc_palette());
   EXPECT_EQ(train(), 0) << said;
   expect_said({"looking at train"});  // a damaged cache is of no use, and no harm
+}
+
+TEST_F(Scan, AFileThatWasGivenItsOldDateIsLookedAtAgain) {
+  ASSERT_EQ(train(), 0) << said;
+  const auto date = fs::last_write_time(file("m", 3));
+  std::string bytes = read_file(file("m", 3));
+  bytes[bytes.size() - 20] ^= 1;  // pixels: their checksum is wrong now
+  write_file(file("m", 3), bytes);
+  fs::last_write_time(file("m", 3), date);
+  EXPECT_EQ(train(), 3) << said;
+  expect_said({"m3.png"});
 }
 
 TEST_F(Scan, ClassesThatNeverOccurAreNamed) {

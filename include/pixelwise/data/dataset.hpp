@@ -37,6 +37,7 @@ struct DataOptions {
   std::vector<std::string> class_names;  ///< by name where there is no preset
   int64_t workers = 1;                   ///< loader threads
   Size shapes_size{128, 128};            ///< shapes only
+  bool missing_files = false;            ///< a list may name some: to read such a sample throws, not to open the list
 };
 
 /// split: "train" or "val". Checks every id of a mask against `classes` when it is read.
