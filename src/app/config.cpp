@@ -11,8 +11,9 @@ namespace pixelwise {
 namespace {
 
 constexpr double any = 1e300;
-constexpr double whole = 9e15;  // counts: exact in a double
-constexpr Bounds positive{1, whole}, not_negative{0, whole}, fraction{0, 1};
+constexpr double whole = 9e15;       // exact in a double
+constexpr double most = 2147483647;  // of a count: products of two stay below 2^63
+constexpr Bounds positive{1, most}, not_negative{0, most}, fraction{0, 1};
 constexpr Bounds channel_count{1, 65536};  // products of sizes, channels and kernels stay far below 2^63
 
 Fields model_fields(Config::Model& m) {
@@ -188,7 +189,7 @@ void require(bool good, const std::string& key, const std::string& given, const 
 
 Fields fields_of(Config& config) {
   return {
-      {"seed", &config.seed, "of weights, order, augmentation and dropout", not_negative},
+      {"seed", &config.seed, "of weights, order, augmentation and dropout", {0, whole}},
       {"precision", &config.precision, "strict: plain fp32 sums; fp32: faster algorithms too", {}, {"strict", "fp32"}},
       {"model", model_fields(config.model), "the network"},
       {"data", data_fields(config.data), "what is trained and evaluated on"},

@@ -123,8 +123,8 @@ TEST(Config, EveryCountRefusesWhatIsNoCount) {
     expect_refused(nested(path, "1.9"), path, {"given 1.9", "a whole number"});
     expect_refused(nested(path, "1e3"), path, {"a whole number"});
     expect_refused(nested(path, "18446744073709551616"), path, {"a whole number"});
-    if (field.bounds.low > -2) expect_refused(nested(path, "-2"), path, {"given -2", "a whole number"});
-    if (field.bounds.high < 2147483648)
+    expect_refused(nested(path, "-1"), path, {"given -1", "a whole number"});
+    if (path != "seed")  // which is no count
       expect_refused(nested(path, "2147483648"), path, {"given 2147483648", "a whole number"});
   });
   EXPECT_GT(counts, 15);
