@@ -133,12 +133,9 @@ bool only_classifier(const LoadReport& report, const std::vector<std::string>& c
 
 void require(const std::string& path, LoadMode mode, const LoadReport& report,
              const std::vector<std::string>& classifier) {
-  const auto refuse = [&](const std::vector<std::string>& names, const char* what) {
-    if (!names.empty())
-      throw DataError(
-          format("{}: {}: {}; to load a part, ask for it with model.weights.load: all_but_classifier, "
-                 "backbone or matching (whatever fits)",
-                 path, what, first_few(names)));
+  std::string differences;
+  const auto list = [&](const std::vector<std::string>& names, const char* what) {
+    if (!names.empty()) differences += format("{}: {}; ", what, first_few(names));
   };
   if (mode != LoadMode::matching) {
     if (!report.wrong_shape.empty() && only_classifier(report, classifier))
@@ -146,9 +143,14 @@ void require(const std::string& path, LoadMode mode, const LoadReport& report,
           format("{}: weights for another number of classes: {}; use model.weights.load=all_but_classifier to "
                  "load the rest",
                  path, first_few(report.wrong_shape)));
-    refuse(report.wrong_shape, "tensors of another shape");
-    refuse(report.missing, "tensors are missing");
-    if (mode != LoadMode::backbone) refuse(report.unexpected, "tensors that the model has not got");
+    list(report.wrong_shape, "tensors of another shape");
+    list(report.missing, "tensors are missing");
+    if (mode != LoadMode::backbone) list(report.unexpected, "tensors that the model has not got");
+    if (!differences.empty())
+      throw DataError(
+          format("{}: {}to load a part, ask for it with model.weights.load: all_but_classifier, backbone or matching "
+                 "(whatever fits)",
+                 path, differences));
   }
   if (report.matched.empty())
     throw DataError(format("{}: none of its tensors has a name and shape of this model; it holds {}", path,

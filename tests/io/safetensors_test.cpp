@@ -118,6 +118,11 @@ TEST(Safetensors, HeadersThatBreakARuleAreRefusedByName) {
       {R"({"x":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4, "safetensors"},
       {R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[-9223372036854775808,9223372036854775807]}})", 4, "'x'"},
       {R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[8,4]}})", 8, "'x'"},
+      {R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[0,9223372036854775808]}})", 4, "whole number"},
+      {R"({"x":{"dtype":"U8","shape":[9223372036854775807],"data_offsets":[0,9223372036854775807]}})", 4, "truncated"},
+      {R"({"x":{"dtype":"U8","shape":[9223372036854775807],"data_offsets":[0,9223372036854775807]},)"
+       R"("y":{"dtype":"U8","shape":[1],"data_offsets":[9223372036854775807,9223372036854775808]}})",
+       4, "whole number"},
       {R"({"x":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}})", 0, "safetensors"},
       {R"({"x":{"dtype":"F32","shape":[2305843009213693952],"data_offsets":[0,8]}})", 8, "safetensors"},
       {R"({"x":{"dtype":"F32","shape":[1.5],"data_offsets":[0,6]}})", 6, "whole number"},
@@ -146,7 +151,8 @@ TEST(Safetensors, HeadersThatBreakARuleAreRefusedByName) {
 TEST(Safetensors, ClaimsOfHugeHeadersAreNotAllocated) {
   const ScratchFolder scratch;
   const std::string path = scratch.path("bad.safetensors");
-  for (const uint64_t claim : {uint64_t{3}, uint64_t{100'000'001}, uint64_t{1} << 40, ~uint64_t{0}}) {
+  for (const uint64_t claim :
+       {uint64_t{3}, uint64_t{100'000'001}, uint64_t{1} << 40, uint64_t{1} << 63, ~uint64_t{0}}) {
     std::string bytes(10, '{');
     std::memcpy(bytes.data(), &claim, 8);
     put(path, bytes);

@@ -170,7 +170,10 @@ TEST(Weights, AllRefusesEveryDifferenceBeforeItChangesAnything) {
   refused({{"a", {2, 3, 1, 1}, 0}}, "missing: b");
   refused({{"a", {2, 3, 1, 1}, 0}, {"b", {5}, 0}}, "b: 5 in the file, 4 in the model");
   refused({{"a", {3, 2, 1, 1}, 0}, {"b", {4}, 0}}, "a: 3x2x1x1 in the file, 2x3x1x1 in the model");
-  refused({{"a", {2, 3, 1, 1}, 0}, {"b", {4}, 0}, {"c", {1}, 0}}, "c");
+  refused({{"a", {2, 3, 1, 1}, 0}, {"b", {4}, 0}, {"c", {1}, 0}}, "tensors that the model has not got: c");
+  refused({{"a", {3, 2, 1, 1}, 0}, {"c", {1}, 0}},  // all of it at once
+          "tensors of another shape: a: 3x2x1x1 in the file, 2x3x1x1 in the model; tensors are missing: b; "
+          "tensors that the model has not got: c; to load a part");
 }
 
 TEST(Weights, MatchingKeepsWhatHasAnotherShape) {
