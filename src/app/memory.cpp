@@ -1,17 +1,22 @@
 #include "app/memory.hpp"
 
+#include <malloc.h>
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <limits>
 
 #include "core/format.hpp"
 #include "pixelwise/app/experiment.hpp"
 #include "pixelwise/core/error.hpp"
+#include "pixelwise/core/parallel.hpp"
 #include "pixelwise/nn/plan.hpp"
 
 namespace pixelwise {
 namespace {
 
 constexpr int64_t crop_step = 16;  // crops that are suggested have sides of multiples of it
+constexpr int64_t stack = int64_t{8} << 20, reserve = int64_t{16} << 20;
 
 double mib(int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
@@ -19,6 +24,13 @@ double mib(int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 int64_t states_of(const OptimizerOptions& options) {
   if (options.name != "sgd") return 2;
   return options.momentum > 0 ? 1 : 0;
+}
+
+// What the loader and the trainer hold, besides a little for photos at their own size, previews and samples.
+int64_t loading_memory(const Config& config, Size size) {
+  const int64_t batch = config.train.batch_size * size.h * size.w * (config.model.in_channels + 1);
+  const int64_t batches = config.data.workers + 1 + config.train.accumulate;
+  return batches * batch + (config.data.workers + thread_count()) * stack + reserve;
 }
 
 // The largest of 1 ... most whose training fits, given that smaller ones need less; 0: none does.
@@ -75,9 +87,17 @@ std::string what_fits(const Config& config, Size size, int64_t available) {
 
 }  // namespace
 
+void share_one_heap() {
+#ifdef M_ARENA_MAX  // of glibc
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 TrainingMemory training_memory(const Config& config, Size size) {
   const Graph graph = training_graph(config, size);
   TrainingMemory memory;
+  memory.loading = loading_memory(config, size);
   memory.arena = make_plan(graph, graph.all(), precision_of(config)).arena_bytes;
   for (const Value& value : graph.values) {
     if (value.storage == Storage::arena) continue;
@@ -92,9 +112,9 @@ std::string memory_shortage(const Config& config, Size size, int64_t available) 
   if (needed.total() <= available) return "";
   const std::string fitting = what_fits(config, size, available);
   return format(
-      "the training needs {:.1f} MiB of memory (arena {:.1f}, parameters and optimiser {:.1f}), {:.1f} MiB are "
-      "available. {}",
-      mib(needed.total()), mib(needed.arena), mib(needed.parameters), mib(available),
+      "the training needs {:.1f} MiB of memory (arena {:.1f}, parameters and optimiser {:.1f}, loading {:.1f}), {:.1f} "
+      "MiB are available. {}",
+      mib(needed.total()), mib(needed.arena), mib(needed.parameters), mib(needed.loading), mib(available),
       fitting.empty() ? "No smaller batch or crop fits: use a smaller model" : "What fits: " + fitting);
 }
 

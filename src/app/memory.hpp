@@ -11,9 +11,13 @@ namespace pixelwise {
 struct TrainingMemory {
   int64_t arena = 0;       ///< of the planned training step
   int64_t parameters = 0;  ///< with the running statistics and the states of the optimiser
-  int64_t total() const { return arena + parameters; }
+  int64_t loading = 0;     ///< batches loaded ahead, the stacks of all threads, and some for photos and pictures
+  int64_t total() const { return arena + parameters + loading; }
 };
 
+/// Where the address space is limited (ulimit -v): lets all threads allocate from one heap, for the C library would
+/// reserve 64 MiB of it for each. Before threads allocate.
+void share_one_heap();
 /// Of a training on crops of `size`.
 TrainingMemory training_memory(const Config& config, Size size);
 /// Where `available` bytes are too few: what is needed, and the largest batch and crop that fit; else empty.

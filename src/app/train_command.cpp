@@ -34,8 +34,8 @@ void dry_run(const Config& config) {
   print_warnings(warnings_of(graph));
   std::fputs(describe(graph, make_plan(graph, graph.all(), precision_of(config)), graph.all()).c_str(), stdout);
   const TrainingMemory memory = training_memory(config, size);
-  std::fputs(format("planned peak memory: {:.1f} MiB (arena {:.1f}, parameters and optimiser {:.1f})\n",
-                    mib(memory.total()), mib(memory.arena), mib(memory.parameters))
+  std::fputs(format("planned peak memory: {:.1f} MiB (arena {:.1f}, parameters and optimiser {:.1f}, loading {:.1f})\n",
+                    mib(memory.total()), mib(memory.arena), mib(memory.parameters), mib(memory.loading))
                  .c_str(),
              stdout);
   if (const std::string shortage = memory_shortage(config, size, available_memory()); !shortage.empty())
@@ -52,6 +52,7 @@ int train_command(const TrainArguments& arguments) {
   std::string run = arguments.run;
   if (run.empty()) run = "runs/" + std::filesystem::path(arguments.config).stem().string();
   catch_stop_signals();
+  share_one_heap();
   Training training(config, run, arguments.resume);
   const int signal = training.run();
   return signal ? 128 + signal : 0;

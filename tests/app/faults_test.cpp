@@ -58,7 +58,10 @@ class Faults : public ::testing::Test {
   int train(const std::string& arguments, const std::string& environment = "") const {
     const std::string line = format("PIXELWISE_THREADS=1 GOMP_SPINCOUNT=1000 {} {}/segtrain {} 2>{}", environment,
                                     PIXELWISE_BIN_DIR, arguments, scratch_.path("stderr"));
-    const int status = std::system(("exec env " + line).c_str());
+    return exit_code_of("exec env " + line);
+  }
+  static int exit_code_of(const std::string& line) {
+    const int status = std::system(line.c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
   std::string errors() const { return read_file(scratch_.path("stderr")); }
@@ -114,6 +117,7 @@ class Faults : public ::testing::Test {
       EXPECT_EQ(entry.path().string().find(".tmp."), std::string::npos) << when << ": " << entry.path();
   }
 
+  int train_within(int kib, int threads, const std::string& arguments) const;
   void kill_at_every(size_t stride);
   void fail_at_every(size_t stride);
 
@@ -218,19 +222,41 @@ TEST_F(Faults, ADiskThatIsReadOnlyIsNamed) {
   }
 }
 
-// Address space for nearly nothing up to more than enough: it trains, or says what is missing. (127: too little even to
-// load the program.)
+// A new run in so much address space, on crops of 96x96; 127: it is too little even to load the program.
+int Faults::train_within(int kib, int threads, const std::string& arguments) const {
+  fs::remove_all(run_);
+  return exit_code_of(
+      format("ulimit -v {}; PIXELWISE_THREADS={} GOMP_SPINCOUNT=1000 exec timeout -s KILL 60 {}/segtrain "
+             "--config {} --run {} --set data.workers=2 --set augment.crop=[96,96] {} 2>{}",
+             kib, threads, PIXELWISE_BIN_DIR, scratch_.path("config.json"), run_, arguments, scratch_.path("stderr")));
+}
+
+TEST_F(Faults, AnImpossiblePlanIsRefusedWithWhatFits) {
+  const std::string large = "--set train.max_steps=1 --set train.batch_size=256 ";
+  for (const auto& [kib, threads] : {std::pair{150000, 1}, {250000, 3}}) {
+    ASSERT_EQ(train_within(kib, threads, large), 4) << errors();
+    const std::string refusal = errors();
+    EXPECT_FALSE(fs::exists(run_)) << "nothing was begun";
+    const auto after = [&](const std::string& words) {
+      const size_t at = refusal.find(words);
+      return at == std::string::npos ? "" : refusal.substr(at + words.size());
+    };
+    int64_t needed = 0, batch = 0, h = 0, w = 0;
+    ASSERT_EQ(std::sscanf(after("the training needs ").c_str(), "%ld.", &needed), 1) << refusal;
+    EXPECT_GT(needed, kib / 1024) << refusal;
+    ASSERT_EQ(std::sscanf(after("What fits: train.batch_size=").c_str(), "%ld", &batch), 1) << refusal;
+    ASSERT_EQ(std::sscanf(after("augment.crop=").c_str(), "[%ld,%ld]", &h, &w), 2) << refusal;
+    EXPECT_EQ(train_within(kib, threads, large + format("--set train.batch_size={}", batch)), 0) << refusal << errors();
+    EXPECT_EQ(train_within(kib, threads, large + format("--set augment.crop=[{},{}]", h, w)), 0) << refusal << errors();
+  }
+}
+
+// Address space for nearly nothing up to more than enough: it trains, or says what is missing.
 TEST_F(SlowFaults, TooLittleMemoryIsAnErrorWhereverItStrikes) {
   bool refused = false, trained = false;
   for (const int threads : {1, 3}) {
     for (int kib = 8000; kib < 80000; kib += 700) {
-      fs::remove_all(run_);
-      const std::string line = format(
-          "ulimit -v {}; PIXELWISE_THREADS={} GOMP_SPINCOUNT=1000 exec timeout -s KILL 60 {}/segtrain "
-          "--config {} --run {} --set data.workers=2 --set augment.crop=[96,96] 2>{}",
-          kib, threads, PIXELWISE_BIN_DIR, scratch_.path("config.json"), run_, scratch_.path("stderr"));
-      const int status = std::system(line.c_str());
-      const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+      const int code = train_within(kib, threads, "");
       if (code == 127) continue;
       EXPECT_TRUE(code == 0 || code == 4) << kib << " KiB, " << threads << " threads: " << code << ": " << errors();
       (code == 0 ? trained : refused) = true;
