@@ -15,7 +15,8 @@ int run_command(const std::string& tool, const std::function<int()>& command) {
   };
   try {
     const int code = command();
-    if (std::fflush(stdout) != 0) return fail(ExitCode::resources, "cannot write to standard output");
+    if (std::fflush(stdout) != 0 || std::ferror(stdout))
+      return fail(ExitCode::resources, "cannot write to standard output");
     return code;
   } catch (const Error& error) {
     return fail(error.code(), error.what());

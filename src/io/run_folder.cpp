@@ -61,6 +61,11 @@ int take_lock(const std::string& run) {
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (fd < 0) throw_cannot_write(path, "open", errno, 1);
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    const int reason = errno;
+    if (reason != EWOULDBLOCK) {  // not held: a file system without locks
+      close(fd);
+      throw_cannot_write(path, "flock", reason);
+    }
     std::ifstream file(path);
     std::string holder;
     std::getline(file, holder);

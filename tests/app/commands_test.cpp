@@ -118,6 +118,12 @@ TEST_F(Commands, ErrorsHaveTheirExitCodes) {
   EXPECT_EQ(run("segeval"), 2);
 }
 
+TEST_F(Commands, OutputThatCannotBeWrittenIsAnError) {
+  EXPECT_EQ(run("segtrain --print-schema 2>stderr >/dev/full #"), 4);  // more than a buffer
+  EXPECT_NE(text("stderr").find("cannot write to standard output"), std::string::npos) << text("stderr");
+  EXPECT_EQ(run("segdescribe --list 2>stderr >/dev/full #"), 4);
+}
+
 TEST_F(Commands, ModelsThatCannotBeAreNamed) {
   const std::string deeplab = "segdescribe deeplabv3plus_mobilenet_v2 --size 65x49 --set model.options.";
   EXPECT_EQ(run(deeplab + "output_stride=12"), 2);

@@ -149,19 +149,20 @@ void Faults::fail_at_every(size_t stride) {
   ASSERT_EQ(resume_with("0:0"), 0) << errors();
   const std::vector<std::string> all = calls();
   for (size_t n = 1; n <= all.size(); n += stride) {
-    const std::string& call = all[n - 1];
-    const bool full = call.starts_with("write") || call.starts_with("open") || call.starts_with("mkdir");
-    const std::string when = format("call {}, {}, fails", n, call);
-    const int code = resume_with(format("{}:{}", full ? ENOSPC : EIO, n));
-    ASSERT_EQ(code, harmless(call) ? 0 : 4) << when << ": " << errors();
-    expect_whole(when);
-    if (code == 0) continue;
-    EXPECT_NE(errors().find(run_), std::string::npos) << when << ": " << errors();
-    EXPECT_NE(errors().find(std::strerror(full ? ENOSPC : EIO)), std::string::npos) << when << ": " << errors();
-    if (full) {
-      EXPECT_NE(errors().find(" free"), std::string::npos) << when << ": " << errors();
+    for (const int reason : {ENOSPC, EIO}) {
+      const std::string& call = all[n - 1];
+      const std::string when = format("call {}, {}, fails: {}", n, call, std::strerror(reason));
+      const int code = resume_with(format("{}:{}", reason, n));
+      ASSERT_EQ(code, harmless(call) ? 0 : 4) << when << ": " << errors();
+      expect_whole(when);
+      if (code == 0) continue;
+      EXPECT_NE(errors().find(run_), std::string::npos) << when << ": " << errors();
+      EXPECT_NE(errors().find(std::strerror(reason)), std::string::npos) << when << ": " << errors();
+      if (reason == ENOSPC && !call.starts_with("unlink")) {
+        EXPECT_NE(errors().find(" free"), std::string::npos) << when << ": " << errors();
+      }
+      if (n % 5 == 1) expect_resumes(when);
     }
-    if (n % 5 == 1) expect_resumes(when);
   }
 }
 
@@ -169,6 +170,15 @@ TEST_F(Faults, AKillLeavesTheOldOrTheNewFile) { kill_at_every(17); }
 TEST_F(Faults, AFailedCallNamesTheFileAndLosesNothing) { fail_at_every(13); }
 TEST_F(SlowFaults, AKillAtEveryCallLeavesTheOldOrTheNewFile) { kill_at_every(1); }
 TEST_F(SlowFaults, EveryFailedCallNamesTheFileAndLosesNothing) { fail_at_every(1); }
+
+TEST_F(Faults, ADamagedCheckpointIsNamedAndTheOneBeforeIsUsed) {
+  fs::copy(base_, run_, fs::copy_options::recursive);
+  const std::string newest = list_checkpoints(run_)[0];
+  fs::resize_file(newest, fs::file_size(newest) - 1);
+  expect_resumes("the newest checkpoint is damaged");
+  for (const std::string& part : {"passed over: " + newest, std::string("resuming at step 1 of ")})
+    EXPECT_NE(errors().find(part), std::string::npos) << errors();
+}
 
 // A disk of `kib` KiB, or nothing where this process must not mount one.
 class SmallDisk {

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -111,6 +112,11 @@ ssize_t pwrite(int fd, const void* bytes, size_t count, off_t offset) {
 int fsync(int fd) {
   if (path_of(fd) && fault("fsync", path_of(fd))) return -1;
   return next<int (*)(int)>("fsync")(fd);
+}
+
+int flock(int fd, int operation) noexcept {
+  if (path_of(fd) && fault("flock", path_of(fd))) return -1;
+  return next<int (*)(int, int)>("flock")(fd, operation);
 }
 
 int ftruncate(int fd, off_t length) {
