@@ -143,6 +143,29 @@ TEST_F(Commands, ModelsThatCannotBeAreNamed) {
       << text("stderr");
   EXPECT_EQ(run("segdescribe segnet --size 1x1 --batch 1 --mode train"), 2);  // training on one value
   EXPECT_NE(text("stderr").find("node 'backbone.features.1'"), std::string::npos) << text("stderr");
+  const std::string segnet =
+      "segtrain --config tiny.json --run r --set model.name=segnet --set model.options.width=0.1";
+  EXPECT_EQ(run(segnet + " --set augment.crop=[1,1] --set train.batch_size=1"), 2);
+  EXPECT_NE(text("stderr").find("node 'backbone.features.1'"), std::string::npos) << text("stderr");
+  EXPECT_FALSE(fs::exists(scratch_.path("r"))) << "nothing was begun";
+}
+
+// What goes wrong silently is said by a training of 210 steps; a healthy one, as long, is told nothing.
+TEST_F(Commands, ATrainingThatLearnsNothingIsWarned) {
+  const std::string train =
+      "segtrain --config tiny.json --set train.max_steps=210 --set train.validate_every_epochs=0 --run ";
+  const auto expect_said = [&](const char* part) {
+    EXPECT_NE(text("stderr").find(part), std::string::npos) << part << " is not in\n" << text("stderr");
+  };
+  ASSERT_EQ(run(train + "stuck --set optimizer.lr=0 --set train.batch_size=1 --set model.name=fcn8s_vgg16 "
+                        "--set model.options.width=0.03 --set model.options.fc_channels=4"),
+            0)
+      << text("stderr");
+  expect_said("no better than guessing (ln(7) = 1.9459)");
+  ASSERT_EQ(run(train + "collapsed --set loss.class_weights=[1,0,0,0,0,0,0]"), 0) << text("stderr");
+  expect_said("warning: 100.00% of the validation's pixels are predicted as class 0 (background)");
+  ASSERT_EQ(run(train + "healthy"), 0) << text("stderr");
+  EXPECT_EQ(text("stderr").find("warning"), std::string::npos) << text("stderr");
 }
 
 TEST_F(Commands, WeightsThatDoNotFitAreNamed) {
