@@ -135,7 +135,7 @@ TEST_F(Commands, ModelsThatCannotBeAreNamed) {
   EXPECT_EQ(run(deeplab + "rates=[1,2,18]"), 0);
   EXPECT_NE(text("stderr").find("warning: node 'classifier.aspp.convs.3.0': its rate 18"), std::string::npos);
   const std::string train =
-      "segtrain --config tiny.json --run r --set train.max_steps=1 --set model.options.width=0.1 ";
+      "segtrain --config tiny.json --run warned --set train.max_steps=1 --set model.options.width=0.1 ";
   EXPECT_EQ(run(train + "--set model.name=deeplabv3plus_resnet10 --set model.options.rates=[1,2]"), 0);
   EXPECT_NE(text("stderr").find("warning: node 'classifier.aspp.convs.2.0': its rate 2 lies wholly outside its map of "
                                 "2x2"),
