@@ -105,14 +105,14 @@ std::string missing_classes(const Config& config, const Survey& train) {
 }
 
 // The plan's memory, what the model warns of, and the time of a few real steps.
-std::string cost(const Config& config, int64_t samples) {
+std::string cost(const Config& config, int64_t samples, Size photo) {
   const Size size = training_size(config, *open_dataset(config, "train"));
   const int64_t available = available_memory();
   const double mib = 1 << 20;
-  std::string text =
-      format("memory: {:.0f} MiB are planned, {:.0f} MiB are available\n",
-             static_cast<double>(training_memory(config, size).total()) / mib, static_cast<double>(available) / mib);
-  if (const std::string shortage = memory_shortage(config, size, available); !shortage.empty())
+  std::string text = format("memory: {:.0f} MiB are planned, {:.0f} MiB are available\n",
+                            static_cast<double>(training_memory(config, size, photo).total()) / mib,
+                            static_cast<double>(available) / mib);
+  if (const std::string shortage = memory_shortage(config, size, photo, available); !shortage.empty())
     return text + "time: not measured; " + shortage + "\n";
   const ModelGraph model{config, training_graph(config, size), true};
   for (const std::string& warning : warnings_of(model.graph)) text += format("warning: {}\n", warning);
@@ -169,7 +169,7 @@ int doctor_command(const DoctorArguments& arguments) {
   const bool stops = stops_training(train);
   std::string report = summary("train", train) + summary("val", val) + "\n" + histogram(config, train, val, weights) +
                        paste(weights) + "\nfindings:\n" + (findings.empty() ? "  none\n" : findings) + "\n";
-  if (!stops) report += cost(config, train.samples);
+  if (!stops) report += cost(config, train.samples, validation_size(config, val.largest));
   std::fputs(report.c_str(), stdout);
   if (!arguments.out.empty()) {
     std::filesystem::create_directories(arguments.out);

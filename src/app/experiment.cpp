@@ -83,6 +83,15 @@ Size training_size(const Config& config, const Dataset& dataset) {
   return dataset.read(0).photo.size();
 }
 
+Size validation_size(const Config& config, Size largest) {
+  if (config.eval.protocol != "padded") return largest;
+  const Size pad_to = *config.eval.pad_to;
+  if (pad_to.h < largest.h || pad_to.w < largest.w)
+    throw UsageError(format("key 'eval.pad_to': given {}, wanted at least the largest photo's size, {}",
+                            to_string(pad_to), to_string(largest)));
+  return pad_to;
+}
+
 int64_t total_steps(const Config& config, int64_t steps_per_epoch) {
   return config.train.max_steps.value_or(config.train.epochs * steps_per_epoch);
 }

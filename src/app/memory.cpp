@@ -57,10 +57,10 @@ Config with_batch(Config config, int64_t batch) {
 }
 
 // The settings that make the training fit, each with what it needs then; empty: there are none.
-std::string what_fits(const Config& config, Size size, int64_t available) {
-  const auto need = [](const Config& c, Size s) {
+std::string what_fits(const Config& config, Size size, Size photo, int64_t available) {
+  const auto need = [&](const Config& c, Size s) {
     try {
-      return training_memory(c, s).total();
+      return training_memory(c, s, photo).total();
     } catch (const UsageError&) {  // the model takes no crop this small
       return std::numeric_limits<int64_t>::max();
     }
@@ -94,11 +94,16 @@ void share_one_heap() {
 #endif
 }
 
-TrainingMemory training_memory(const Config& config, Size size) {
+TrainingMemory training_memory(const Config& config, Size size, Size photo) {
   const Graph graph = training_graph(config, size);
   TrainingMemory memory;
   memory.loading = loading_memory(config, size);
   memory.arena = make_plan(graph, graph.all(), precision_of(config)).arena_bytes;
+  if (photo.h * photo.w > 0) {
+    const Shape shape{1, photo.h, photo.w, config.model.in_channels};
+    const Graph inference = inference_graph(model_spec(config), shape, {.scores = true});  // as samples.png wants it
+    memory.validation = make_plan(inference, inference.all(), precision_of(config)).arena_bytes;
+  }
   for (const Value& value : graph.values) {
     if (value.storage == Storage::arena) continue;
     const bool trained = value.storage == Storage::parameter && !value.frozen;
@@ -107,15 +112,17 @@ TrainingMemory training_memory(const Config& config, Size size) {
   return memory;
 }
 
-std::string memory_shortage(const Config& config, Size size, int64_t available) {
-  const TrainingMemory needed = training_memory(config, size);
+std::string memory_shortage(const Config& config, Size size, Size photo, int64_t available) {
+  const TrainingMemory needed = training_memory(config, size, photo);
   if (needed.total() <= available) return "";
-  const std::string fitting = what_fits(config, size, available);
+  const std::string fitting = what_fits(config, size, photo, available);
   return format(
-      "the training needs {:.1f} MiB of memory (arena {:.1f}, parameters and optimiser {:.1f}, loading {:.1f}), {:.1f} "
-      "MiB are available. {}",
-      mib(needed.total()), mib(needed.arena), mib(needed.parameters), mib(needed.loading), mib(available),
-      fitting.empty() ? "No smaller batch or crop fits: use a smaller model" : "What fits: " + fitting);
+      "the training needs {:.1f} MiB of memory (arena {:.1f}, in validation {:.1f}, parameters and optimiser {:.1f}, "
+      "loading {:.1f}), {:.1f} MiB are available. {}",
+      mib(needed.total()), mib(needed.arena), mib(needed.validation), mib(needed.parameters), mib(needed.loading),
+      mib(available),
+      fitting.empty() ? "No smaller batch or crop fits: use a smaller model, or smaller photos (data.resize)"
+                      : "What fits: " + fitting);
 }
 
 }  // namespace pixelwise

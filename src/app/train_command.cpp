@@ -33,12 +33,12 @@ void dry_run(const Config& config) {
   const Graph graph = training_graph(config, size);
   print_warnings(warnings_of(graph));
   std::fputs(describe(graph, make_plan(graph, graph.all(), precision_of(config)), graph.all()).c_str(), stdout);
-  const TrainingMemory memory = training_memory(config, size);
+  const TrainingMemory memory = training_memory(config, size, {});
   std::fputs(format("planned peak memory: {:.1f} MiB (arena {:.1f}, parameters and optimiser {:.1f}, loading {:.1f})\n",
                     mib(memory.total()), mib(memory.arena), mib(memory.parameters), mib(memory.loading))
                  .c_str(),
              stdout);
-  if (const std::string shortage = memory_shortage(config, size, available_memory()); !shortage.empty())
+  if (const std::string shortage = memory_shortage(config, size, {}, available_memory()); !shortage.empty())
     std::fputs(("on this machine it would be refused: " + shortage + "\n").c_str(), stdout);
 }
 

@@ -21,8 +21,11 @@ constexpr size_t kept_checkpoints = 3;
 constexpr int64_t preview_rows = 4, sample_rows = 8;
 
 // The run's folder, which a training that the machine has no memory for does not make.
-RunFolder open_folder(const Config& config, const Dataset& train_set, const std::string& run, bool resume) {
-  const std::string shortage = memory_shortage(config, training_size(config, train_set), available_memory());
+RunFolder open_folder(const Config& config, const Dataset& train_set, const CheckedSplit& val, const std::string& run,
+                      bool resume) {
+  const Size largest = val.survey ? val.survey->largest : val.dataset->read(0).photo.size();
+  const std::string shortage =
+      memory_shortage(config, training_size(config, train_set), validation_size(config, largest), available_memory());
   if (!shortage.empty()) throw ResourceError(shortage);
   return RunFolder(run, config_json(config), resume);
 }
@@ -67,7 +70,7 @@ Training::Training(const Config& config, const std::string& run, bool resume_run
       class_names_(class_names(config)),
       train_(open_checked(config, "train")),
       val_(open_checked(config, "val")),
-      folder_(open_folder(config, *train_.dataset, run, resume_run)),
+      folder_(open_folder(config, *train_.dataset, val_, run, resume_run)),
       executor_(make_executor(config_, *train_.dataset, parameters_, arena_)),
       optimizer_(config.optimizer, trained_parameters(executor_.graph(), parameters_)),
       evaluator_(make_evaluator({})),

@@ -118,6 +118,15 @@ TEST_F(Commands, ErrorsHaveTheirExitCodes) {
   EXPECT_EQ(run("segeval"), 2);
 }
 
+TEST_F(Commands, APhotoThatTheEvaluationCannotHoldIsNamedBeforeTheFirstStep) {
+  EXPECT_EQ(run("segtrain --config tiny.json --run r --set eval.protocol=padded --set eval.pad_to=[64,32]"), 2);
+  EXPECT_NE(text("stderr").find("'eval.pad_to': given 64x32, wanted at least the largest photo's size, 48x40"),
+            std::string::npos)
+      << text("stderr");
+  EXPECT_FALSE(fs::exists(scratch_.path("r")));
+  EXPECT_EQ(run("segtrain --config tiny.json --run r --set eval.protocol=padded --set eval.pad_to=[64,48]"), 0);
+}
+
 TEST_F(Commands, OutputThatCannotBeWrittenIsAnError) {
   EXPECT_EQ(run("segtrain --print-schema 2>stderr >/dev/full #"), 4);  // more than a buffer
   EXPECT_NE(text("stderr").find("cannot write to standard output"), std::string::npos) << text("stderr");

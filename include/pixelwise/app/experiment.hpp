@@ -26,6 +26,9 @@ Graph inference_graph(const ModelSpec& model, const Shape& image, Keep keep = {}
 
 /// The size of training batches: the crop, or that of the first sample where there is none.
 Size training_size(const Config& config, const Dataset& dataset);
+/// The largest size that photos are validated at: `largest` (height, width of any) or eval.pad_to, which has to hold
+/// it.
+Size validation_size(const Config& config, Size largest);
 /// Steps of the whole training.
 int64_t total_steps(const Config& config, int64_t steps_per_epoch);
 
