@@ -78,6 +78,13 @@ struct Band {
   int64_t packed_rows, packed_columns;
 };
 
+// The weights of one phase for a block of destination channels, and for source channels [c0, c0 + channels):
+// [tap row][tap column][channel][lane].
+struct Panel {
+  const float* weights;
+  int64_t c0, channels, width;
+};
+
 // One row of one phase, one block of source channels.
 struct Row {
   const float* x;
@@ -86,14 +93,15 @@ struct Row {
 };
 
 void set_row(const Gather& g, const Arguments& a, const Band& band, const AxisPhase& h, const AxisPhase& v, int64_t q,
-             int64_t c0, int64_t channels, int64_t width, const float* panel, Row& row) {
+             const Panel& panel, Row& row) {
   const View& src = a.src[0].view;
+  const int64_t c0 = panel.c0, channels = panel.channels;
   row.run_count = 0;
   row.length = channels;
   if (band.in_place) {
     row.x = src.at<float>(band.n, q * g.h.stride + h.first_shift, v.first_shift) + c0;
     row.step = g.w.stride * src.pixel_stride;
-    if (h.taps > 0 && v.taps > 0) row.runs[row.run_count++] = {0, panel};
+    if (h.taps > 0 && v.taps > 0) row.runs[row.run_count++] = {0, panel.weights};
     return;
   }
   const bool joined = v.shift_step == 1 || v.taps <= 1;  // the taps of a row are one run of (column, channel)
@@ -106,7 +114,7 @@ void set_row(const Gather& g, const Arguments& a, const Band& band, const AxisPh
     for (int64_t tx = 0; tx < (joined ? least(v.taps, 1) : v.taps); ++tx) {
       const int64_t column = v.first_shift + tx * v.shift_step - g.w.low;
       row.runs[row.run_count++] = {((shift - g.h.low) * band.packed_columns + column) * channels,
-                                   panel + (ty * v.taps + tx) * channels * width};
+                                   panel.weights + (ty * v.taps + tx) * channels * panel.width};
     }
   }
 }
@@ -129,9 +137,9 @@ void run_tiles(const Row& row, int64_t pixels, int64_t width, const float* bias,
 // One row of one phase tap by tap: each adds to the sums of the pixels that meet the map, and no border is packed.
 // `bias` begins the sums; null: they go on. `packed` is scratch for a row of a source that is not plain.
 void add_taps(const Gather& g, const Source& source, int64_t n, const AxisPhase& h, const AxisPhase& v, int64_t q,
-              int64_t c0, int64_t channels, int64_t width, const float* panel, const float* bias, float* packed,
-              float* sums) {
+              const Panel& panel, const float* bias, float* packed, float* sums) {
   const View& src = source.view;
+  const int64_t channels = panel.channels, width = panel.width;
   for (int64_t x = 0; bias && x < v.count; ++x)
     std::memcpy(sums + x * width, bias, static_cast<size_t>(width) * sizeof(float));
   for (int64_t ty = 0; ty < h.taps; ++ty) {
@@ -143,10 +151,11 @@ void add_taps(const Gather& g, const Source& source, int64_t n, const AxisPhase&
       if (met.first >= met.last) continue;
       const int64_t x = met.first * g.w.stride + shift, pixels = met.last - met.first;
       Row row;
-      row.x = src.at<float>(n, y, x) + c0, row.step = g.w.stride * src.pixel_stride;
-      row.length = channels, row.run_count = 1, row.runs[0] = {0, panel + (ty * v.taps + tx) * channels * width};
+      row.x = src.at<float>(n, y, x) + panel.c0, row.step = g.w.stride * src.pixel_stride;
+      row.length = channels, row.run_count = 1,
+      row.runs[0] = {0, panel.weights + (ty * v.taps + tx) * channels * width};
       if (!source.plain()) {
-        pack_pixels(source, row.x, (pixels - 1) * g.w.stride + 1, c0, channels, packed);
+        pack_pixels(source, row.x, (pixels - 1) * g.w.stride + 1, panel.c0, channels, packed);
         row.x = packed, row.step = g.w.stride * channels;
       }
       run_tiles(row, pixels, width, nullptr, sums + met.first * width);
@@ -166,18 +175,17 @@ void gather_block(const Gather& g, const Arguments& a, const Band& band, const B
     const int64_t last = least(band.q1, h.count);
     for (int64_t i = 0; i < g.in_blocks; ++i) {
       const int64_t c0 = i * g.in_block, channels = least(g.in_block, g.src.c - c0);
-      const float* panel = reinterpret_cast<const float*>(a.packed) + panel_offset(g, block, c0, channels, taps_before);
-      if (!g.prepacked) {
-        pack_panel(g, a.parameters[0], h, v, block.o0, block.width, c0, channels, panel_scratch);
-        panel = panel_scratch;
-      }
+      const float* packed =
+          reinterpret_cast<const float*>(a.packed) + panel_offset(g, block, c0, channels, taps_before);
+      if (!g.prepacked) pack_panel(g, a.parameters[0], h, v, block.o0, block.width, c0, channels, panel_scratch);
+      const Panel panel{g.prepacked ? packed : panel_scratch, c0, channels, block.width};
       for (int64_t q = band.q0; q < last; ++q) {
         float* to = sums + (g.in_blocks > 1 ? (q - band.q0) * v.count * block.width : 0);
         const float* start = i == 0 ? bias : nullptr;
         if (g.tapwise) {
-          add_taps(g, a.src[0], band.n, h, v, q, c0, channels, block.width, panel, start, scratch, to);
+          add_taps(g, a.src[0], band.n, h, v, q, panel, start, scratch, to);
         } else {
-          set_row(g, a, band, h, v, q, c0, channels, block.width, panel, row);
+          set_row(g, a, band, h, v, q, panel, row);
           run_tiles(row, v.count, block.width, start, to);
         }
         if (i + 1 == g.in_blocks) leave(g, a, block, band.n, h.offset + q * g.h.step, v.offset, v.count, to);
