@@ -17,11 +17,9 @@ struct Block {
 };
 
 std::set<ValueId> operands(const Node& node) {
-  std::set<ValueId> ids(node.parameters.begin(), node.parameters.end());
-  for (const Input& input : node.src) ids.insert({input.value, input.scale, input.shift});
+  std::set<ValueId> ids;
+  for_each_read(node, [&](ValueId id) { ids.insert(id); });
   for (const Output& output : node.dst) ids.insert(output.value);
-  ids.insert({node.residual, node.gate});
-  ids.erase(no_value);
   return ids;
 }
 
@@ -50,6 +48,8 @@ std::vector<Block> alive(const Graph& graph, const Plan& plan, int now) {
     blocks.push_back({plan.scratch_offset[node], plan.kernels[node].scratch_bytes, "scratch"});
   if (plan.packed_offset[node] >= 0)
     blocks.push_back({plan.packed_offset[node], plan.kernels[node].packed_bytes, "packed"});
+  if (plan.folded_offset[node] >= 0)
+    blocks.push_back({plan.folded_offset[node], folded_bytes(graph, graph.nodes[node]), "folded"});
   std::sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) { return a.offset < b.offset; });
   return blocks;
 }
