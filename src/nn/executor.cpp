@@ -114,7 +114,7 @@ struct Executor::Impl {
     if (value.storage != Storage::arena) return parameters_at(value.name).view();
     const int64_t offset = plan.offset[static_cast<size_t>(id)];
     if (offset < 0) throw UsageError(format("value '{}' is not used by any node: it has no memory", value.name));
-    return dense_view(arena_data() + offset, value.type, value.shape);
+    return value_view(graph, plan, id, arena_data());
   }
   std::byte* arena_data() const { return arena->reserve(0); }
   Parameter& parameters_at(const std::string& name) const { return parameters.at(name); }
@@ -218,11 +218,11 @@ void Executor::Impl::poison_dead(int now) {
       }
       for_each_read(node, [&](ValueId operand) { read |= i >= now && operand == static_cast<ValueId>(id); });
     }
-    if (written && read) keep(plan.offset[id], value.shape.count() * size_of(value.type));
+    if (written && read) keep(plan.offset[id], value_bytes(graph, plan, static_cast<ValueId>(id)));
     if (read && !value.external) {  // gradients of parameters hold the sum of the micro-batches before
       for (const Value& other : graph.values) {
         if (other.storage == Storage::parameter && other.gradient == static_cast<ValueId>(id))
-          keep(plan.offset[id], value.shape.count() * size_of(value.type));
+          keep(plan.offset[id], value_bytes(graph, plan, static_cast<ValueId>(id)));
       }
     }
   }

@@ -21,6 +21,14 @@ struct Block {
 
 bool overlap(const Block& a, const Block& b) { return a.first <= b.last && b.first <= a.last; }
 
+// Channels of pixels that lie a multiple of a page apart share a few sets of the caches: a kernel that reads some
+// channels of many pixels (a tile of a 1x1 convolution reads 14) finds them evicted. 1x1 512 -> 1024 channels: 90
+// GFLOP/s of a core's 115 with a stride of 4096 bytes, 113 with 4160.
+int64_t pixel_stride_of(const Value& value, bool kept) {
+  const int64_t channels = value.shape.c, page = 4096 / size_of(Type::f32), line = 64 / size_of(Type::f32);
+  return !kept && value.type == Type::f32 && channels % page == 0 ? channels + line : channels;
+}
+
 // Which values outlive their last reader: what is read from outside, and the gradients of parameters.
 std::vector<bool> kept_values(const Graph& graph) {
   std::vector<bool> kept(graph.values.size());
@@ -42,6 +50,8 @@ std::vector<ValueId> operands(const Node& node) {
 
 std::vector<Block> value_blocks(const Graph& graph, Range nodes, Plan& plan) {
   const std::vector<bool> kept = kept_values(graph);
+  for (size_t id = 0; id < graph.values.size(); ++id)
+    plan.pixel_stride.push_back(pixel_stride_of(graph.values[id], kept[id]));
   std::vector<Block> of_value(graph.values.size());
   for (int i = nodes.begin; i < nodes.end; ++i) {
     for (const ValueId id : operands(graph.nodes[static_cast<size_t>(i)])) {
@@ -49,7 +59,7 @@ std::vector<Block> value_blocks(const Graph& graph, Range nodes, Plan& plan) {
       if (value.storage != Storage::arena) continue;
       Block& block = of_value[static_cast<size_t>(id)];
       if (!block.offset) {
-        block = {value.shape.count() * size_of(value.type), i, i, &plan.offset[static_cast<size_t>(id)]};
+        block = {value_bytes(graph, plan, id), i, i, &plan.offset[static_cast<size_t>(id)]};
         if (kept[static_cast<size_t>(id)]) block.first = nodes.begin, block.last = nodes.end;
       }
       block.last = std::max(block.last, i);
@@ -105,6 +115,19 @@ int64_t place(std::vector<Block>& blocks) {
 }
 
 }  // namespace
+
+int64_t value_bytes(const Graph& graph, const Plan& plan, ValueId id) {
+  const Value& value = graph.at(id);
+  return value.shape.n * value.shape.h * value.shape.w * plan.pixel_stride[static_cast<size_t>(id)] *
+         size_of(value.type);
+}
+
+View value_view(const Graph& graph, const Plan& plan, ValueId id, std::byte* base) {
+  const Value& value = graph.at(id);
+  Shape padded = value.shape;
+  padded.c = plan.pixel_stride[static_cast<size_t>(id)];
+  return channel_slice(dense_view(base + plan.offset[static_cast<size_t>(id)], value.type, padded), 0, value.shape.c);
+}
 
 int64_t folded_bytes(const Graph& graph, const Node& node) {
   if (!node.batch_norm) return 0;

@@ -41,7 +41,7 @@ std::vector<Block> alive(const Graph& graph, const Plan& plan, int now) {
     const Value& value = graph.at(id);
     const bool kept = (value.external || parameter_gradients.count(id)) && (before.count(id) || after.count(id));
     if (value.storage == Storage::arena && (kept || (before.count(id) && after.count(id))))
-      blocks.push_back({plan.offset[static_cast<size_t>(id)], value.shape.count() * size_of(value.type), value.name});
+      blocks.push_back({plan.offset[static_cast<size_t>(id)], value_bytes(graph, plan, id), value.name});
   }
   const auto node = static_cast<size_t>(now);
   if (plan.scratch_offset[node] >= 0)
@@ -122,6 +122,33 @@ TEST(Plan, ForwardAloneNeedsLessThanTraining) {
   const Plan forward = make_plan(graph, {0, graph.forward_nodes}, Precision::fp32);
   const Plan all = make_plan(graph, graph.all(), Precision::fp32);
   EXPECT_LT(forward.arena_bytes, all.arena_bytes);
+}
+
+// Pixels a multiple of a page apart alias: maps get a cache line more; what others see stays dense.
+TEST(Plan, PixelsDoNotLieWholePagesApart) {
+  Graph graph;
+  Builder b(graph, Phase::training);
+  const ValueId image = b.input("image", Type::f32, {1, 3, 4, 1024});
+  const ValueId wide = b.conv2d(image, "wide", {2048}), pooled = b.max_pool2d(wide, "pool", {}).map;
+  const ValueId scores = b.conv2d(b.resize(pooled, "up", {{3, 4}}), "scores", {3});
+  differentiate(graph, b.softmax_cross_entropy(scores, b.input("labels", Type::u8, {1, 3, 4, 1}), "loss", {}));
+  check(graph);
+  const Plan plan = make_plan(graph, graph.all(), Precision::fp32);
+  const auto stride = [&](ValueId id) { return plan.pixel_stride[static_cast<size_t>(id)]; };
+  EXPECT_EQ(stride(wide), 2064);
+  EXPECT_EQ(stride(graph.at(wide).gradient), 2064);
+  EXPECT_EQ(stride(pooled), 2064);
+  EXPECT_EQ(value_bytes(graph, plan, wide), 3 * 4 * 2064 * 4);
+  EXPECT_EQ(stride(image), 1024);  // filled from outside
+  EXPECT_EQ(stride(scores), 3);
+  for (const Value& value : graph.values) {
+    if (value.storage == Storage::parameter) EXPECT_EQ(stride(value.gradient), value.shape.c) << value.name;
+  }
+  std::byte memory[1] = {};
+  const View view = value_view(graph, plan, wide, memory - plan.offset[static_cast<size_t>(wide)]);
+  EXPECT_EQ(view.data, memory);
+  EXPECT_EQ(view.shape, (Shape{1, 3, 4, 2048}));
+  EXPECT_EQ(view.pixel_stride, 2064);
 }
 
 TEST(Plan, CountsBytesByElementType) {
