@@ -12,7 +12,8 @@
 namespace pixelwise {
 namespace {
 
-constexpr int64_t panel_bytes = 256 << 10, band_bytes = 512 << 10, prepacked_bytes = 32 << 20, slab_bytes = 64 << 20;
+constexpr int64_t panel_bytes = 256 << 10, band_bytes = 512 << 10, sums_bytes = 576 << 10, prepacked_bytes = 32 << 20,
+                  slab_bytes = 64 << 20;
 
 int64_t lanes_of(Isa isa) { return isa == Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4; }
 
@@ -118,6 +119,9 @@ Gather plan_gather(const Convolution& conv, const Problem& problem, bool from_fi
   return g;
 }
 
+// Floats in an odd number of cache lines: rows that far apart do not meet in the same lines of a cache.
+int64_t odd_lines(int64_t floats) { return 16 * (ceil_div(floats, 16) | 1); }
+
 Correlation plan_correlation(const Convolution& conv, const Problem& problem) {
   const int64_t lanes = lanes_of(problem.isa);
   Correlation c;
@@ -126,20 +130,26 @@ Correlation plan_correlation(const Convolution& conv, const Problem& problem) {
   c.fine = problem.src[static_cast<size_t>(c.fine_operand)].shape;
   c.coarse = problem.src[static_cast<size_t>(1 - c.fine_operand)].shape;
   c.tap_rows = c.weights() * 4 > 2 * band_bytes ? 1 : c.kernel.h;
-  c.tap_pitch = c.dilation.w == 1 ? c.fine.c : round_up(c.fine.c, lanes);
+  // A chunk of the sums stays in L2; with some hundred channels of both maps it reads either map only a few times.
+  const int64_t taps = c.tap_rows * c.kernel.w, fitting = band_bytes / 4 / taps;
+  c.in_groups = ceil_div(c.fine.c, std::max<int64_t>(256, round_up(fitting / 256, 32)));
+  c.in_group = c.in_groups == 1 ? c.fine.c : round_up(ceil_div(c.fine.c, c.in_groups), 2 * lanes);
+  c.in_groups = ceil_div(c.fine.c, c.in_group);
+  c.tap_pitch = c.dilation.w == 1 ? c.in_group : round_up(c.in_group, lanes);
   c.run_pitch = round_up(c.kernel.w * c.tap_pitch, lanes);
-  const int64_t column = c.tap_rows * c.run_pitch;
-  c.out_groups = ceil_div(c.coarse.c, std::max<int64_t>(14, band_bytes / 4 / column));
+  c.sums_row = odd_lines(c.tap_rows * c.run_pitch);
+  c.out_groups = ceil_div(c.coarse.c, std::max<int64_t>(14, sums_bytes / 4 / c.sums_row));
   c.out_group = ceil_div(c.coarse.c, c.out_groups);
-  c.rows = std::clamp<int64_t>(128 / c.coarse.w, 1, c.coarse.h);
+  c.rows = std::clamp<int64_t>(outer_pixels / c.coarse.w, 1, c.coarse.h);
   c.bands = ceil_div(c.coarse.h, c.rows);
-  const int64_t chunks = c.out_groups * ceil_div(c.kernel.h, c.tap_rows);
+  const int64_t chunks = c.out_groups * c.in_groups * ceil_div(c.kernel.h, c.tap_rows);
   c.slabs = std::min(
       {int64_t{8}, ceil_div(16, chunks), c.coarse.n * c.bands, std::max<int64_t>(1, slab_bytes / 4 / c.weights())});
   const int64_t columns = (c.coarse.w - 1) * c.stride.w + (c.kernel.w - 1) * c.dilation.w + 1;
   const int64_t rows = (c.rows - 1) * c.stride.h + (c.tap_rows - 1) * c.dilation.h + 1;
-  c.sum_floats = round_up(c.out_group * column, 16);
-  c.fine_floats = round_up(rows * columns * c.fine.c + 2 * lanes, 16);
+  c.sum_floats = c.out_group * c.sums_row;
+  c.fine_floats =
+      std::max(round_up(rows * columns * c.in_group + 2 * lanes, 16), outer_pixels * round_up(c.in_group, 2 * lanes));
   c.coarse_floats = round_up(c.rows * c.coarse.w * c.out_group, 16);
   return c;
 }

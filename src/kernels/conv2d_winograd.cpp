@@ -9,8 +9,9 @@
 namespace pixelwise {
 namespace {
 
-constexpr int64_t private_bytes = 832 << 10;  // of a thread's transformed tiles and sums: they stay in its L2 cache
-constexpr int64_t shared_bytes = 8 << 20;     // of a band that all threads share: it stays in the L3 cache
+constexpr int64_t private_bytes = 832 << 10;     // of a thread's transformed tiles and sums: they stay in its L2 cache
+constexpr int64_t shared_bytes = 8 << 20;        // of a band that all threads share: it stays in the L3 cache
+constexpr int64_t weights_band_bytes = 2 << 20;  // of the tiles of a weight gradient
 constexpr int64_t prepacked_bytes = 16 << 20, weights_bytes = 64 << 20;
 
 // Floats from tile to tile: an odd number of cache lines, against aliasing.
@@ -81,9 +82,14 @@ WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, in
   w.fine_operand = conv.transposed ? 1 : 0;
   const Shape fine = problem.src[conv.transposed ? 1 : 0].shape, coarse = problem.src[conv.transposed ? 0 : 1].shape;
   w.map = tiles_between(conv, fine, coarse, tile);
+  w.row = pitch_of(fine.c);
+  w.map.pitch = round_up(fine.c, 32);
   w.coarse_pitch = pitch_of(coarse.c);
-  w.row = w.map.pitch;
-  const int64_t fit = std::max<int64_t>(16, 2 * shared_bytes / 4 / w.map.points() / (w.map.pitch + w.coarse_pitch));
+  // Every band of tiles reads and writes all sums: they may not take longer than the band's own tiles.
+  const int64_t tile_bytes = 4 * w.map.points() * (w.map.pitch + w.coarse_pitch);
+  const int64_t balanced = fine.c * coarse.c / (fine.c + coarse.c);
+  const int64_t fit =
+      std::max({int64_t{16}, weights_band_bytes / tile_bytes, std::min(balanced, weights_bytes / tile_bytes)});
   w.map.band = ceil_div(w.map.count(), ceil_div(w.map.count(), fit));
   return w;
 }

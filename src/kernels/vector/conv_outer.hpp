@@ -2,14 +2,17 @@
 // of the fine map.
 #pragma once
 #include "kernels/vector/conv_pack.hpp"
+#include "kernels/vector/conv_plan.hpp"
 
 namespace pixelwise::PIXELWISE_ISA {
 
-/// Pixels of a rectangle that meet in both maps.
+/// Pixels of a rectangle that meet in both maps. The fine map is in blocks of two vectors of channels, `fine_block`
+/// floats from block to block; pixels of a block are fine_step apart.
 struct Pixels {
   const float *fine, *coarse;
-  int64_t fine_step, fine_row, coarse_step, coarse_row;
+  int64_t fine_block, fine_step, fine_row, coarse_step, coarse_row;
   int64_t rows, columns;
+  bool first = false;  ///< the sums begin with these pixels: what was there is not read
 };
 
 /// sums[m][v] += sum over pixels of coarse[m] * fine[v]
@@ -19,7 +22,7 @@ template <int M, int V>
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) c[m][v] = load(sums + m * sums_row + v * lanes);
+    for (int v = 0; v < V; ++v) c[m][v] = p.first ? zero() : load(sums + m * sums_row + v * lanes);
   for (int64_t y = 0; y < p.rows; ++y, fine += p.fine_row, coarse += p.coarse_row) {
     const float *f = fine, *g = coarse;
     for (int64_t x = 0; x < p.columns; ++x, f += p.fine_step, g += p.coarse_step) {
@@ -40,16 +43,17 @@ template <int M, int V>
     for (int v = 0; v < V; ++v) store(sums + m * sums_row + v * lanes, c[m][v]);
 }
 
-/// One run of `length` contiguous fine elements against coarse channels [0, channels).
+/// `length` channels of the fine map against coarse channels [0, channels).
 inline void outer_run(const Pixels& p, int64_t length, int64_t channels, float* sums, int64_t sums_row) {
   const int64_t tiles = (channels + tile_rows - 1) / tile_rows;
-  for (int64_t i = 0; i < length; i += 2 * lanes) {
+  const float* fine = p.fine;
+  for (int64_t i = 0; i < length; i += 2 * lanes, fine += p.fine_block) {
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t o = part(channels, t, tiles), count = part(channels, t + 1, tiles) - o;
       float* to = sums + o * sums_row + i;
       with_constant<tile_rows>(count, [&]<int M>() {
-        length - i <= lanes ? outer<M, 1>(p, p.fine + i, p.coarse + o, to, sums_row)
-                            : outer<M, 2>(p, p.fine + i, p.coarse + o, to, sums_row);
+        length - i <= lanes ? outer<M, 1>(p, fine, p.coarse + o, to, sums_row)
+                            : outer<M, 2>(p, fine, p.coarse + o, to, sums_row);
       });
     }
   }

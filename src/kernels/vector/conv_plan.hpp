@@ -39,6 +39,9 @@ struct Gather {
   int64_t thread_floats() const { return band_floats + sum_floats + panel_floats; }
 };
 
+/// Pixels for which two vectors of the fine map, and as much of the coarse map, stay in the L1 cache.
+inline constexpr int64_t outer_pixels = 144;
+
 /// diff_w(o, k, i) = sum over coarse pixels q of fine(q stride - pad + k dilation, i) coarse(q, o).
 struct Correlation {
   Size kernel, stride, pad, dilation;
@@ -46,8 +49,10 @@ struct Correlation {
   int fine_operand = 0;                    ///< of Arguments::src; the coarse map is the other
   int64_t slabs = 0, rows = 0, bands = 0;  ///< bands of `rows` rows of an image, dealt to slabs in order
   int64_t out_group = 0, out_groups = 0;   ///< coarse channels of a chunk
+  int64_t in_group = 0, in_groups = 0;     ///< fine channels of a chunk
   int64_t tap_rows = 0;                    ///< rows of the kernel of a chunk: all, or one
-  int64_t tap_pitch = 0, run_pitch = 0;    ///< floats of a tap, and of a row of taps, in a chunk's sums
+  int64_t tap_pitch = 0, run_pitch = 0;    ///< most floats of a tap, and of a row of taps, in a chunk's sums
+  int64_t sums_row = 0;                    ///< floats of a coarse channel in a chunk's sums
   int64_t sum_floats = 0, fine_floats = 0, coarse_floats = 0;
   int64_t thread_floats() const { return sum_floats + fine_floats + coarse_floats; }
   int64_t weights() const { return kernel.h * kernel.w * fine.c * coarse.c; }

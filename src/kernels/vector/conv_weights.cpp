@@ -8,22 +8,22 @@
 namespace pixelwise::PIXELWISE_ISA {
 namespace {
 
-// What one chunk owns: rows [k0, k1) of the kernel, coarse channels [o0, o0 + channels), and their sums in scratch:
-// [channel][tap row][(tap column, fine channel), padded to vectors].
+// What one chunk owns: rows [k0, k1) of the kernel, coarse channels [o0, o0 + channels), fine channels [i0, i0 +
+// fines), and their sums in scratch: [channel][tap row][(tap column, fine channel), padded to vectors].
 struct Chunk {
-  int64_t k0, k1, o0, channels;
+  int64_t k0, k1, o0, channels, i0, fines;
   int64_t tap, run, sums_row;  // floats from tap to tap, from tap row to tap row, from channel to channel
   float *sums, *fine, *coarse;
 };
 
-// The coarse pixels of a band, packed where the source is not plain.
+// The coarse pixels of a band, packed where the source is not plain or the chunk has only some of the channels.
 Pixels coarse_pixels(const Correlation& c, const Source& coarse, const Chunk& chunk, int64_t n, int64_t q0,
                      int64_t q1) {
   Pixels p{};
   p.coarse = coarse.view.at<float>(n, q0, 0) + chunk.o0;
   p.coarse_step = coarse.view.pixel_stride;
   p.coarse_row = coarse.view.row_stride;
-  if (!coarse.plain()) {
+  if (!coarse.plain() || chunk.channels < c.coarse.c) {
     pack_rectangle(coarse, n, q0, q1 - q0, 0, c.coarse.w, chunk.o0, chunk.channels, chunk.coarse);
     p.coarse = chunk.coarse;
     p.coarse_step = chunk.channels;
@@ -32,43 +32,67 @@ Pixels coarse_pixels(const Correlation& c, const Source& coarse, const Chunk& ch
   return p;
 }
 
-// Fine rows where they are: every tap meets the pixels whose source lies in the map.
-void add_in_place(const Correlation& c, const Source& fine, const Chunk& chunk, const Pixels& band, int64_t n,
-                  int64_t q0, int64_t q1) {
-  for (int64_t ky = chunk.k0; ky < chunk.k1; ++ky) {
-    for (int64_t kx = 0; kx < c.kernel.w; ++kx) {
-      const int64_t dy = ky * c.dilation.h - c.pad.h, dx = kx * c.dilation.w - c.pad.w;
-      const Span y = inside(q0, q1, c.stride.h, dy, c.fine.h), x = inside(0, c.coarse.w, c.stride.w, dx, c.fine.w);
-      if (y.first >= y.last || x.first >= x.last) continue;
-      Pixels p = band;
-      p.fine = fine.view.at<float>(n, y.first * c.stride.h + dy, x.first * c.stride.w + dx);
-      p.fine_step = c.stride.w * fine.view.pixel_stride;
-      p.fine_row = c.stride.h * fine.view.row_stride;
-      p.coarse += (y.first - q0) * p.coarse_row + x.first * p.coarse_step;
-      p.rows = y.last - y.first;
-      p.columns = x.last - x.first;
-      outer_run(p, c.fine.c, chunk.channels, chunk.sums + (ky - chunk.k0) * chunk.run + kx * chunk.tap, chunk.sums_row);
+// `length` channels of the pixels from `from` on, a vector at a time, become the blocks that outer_run reads, one
+// behind the other: whole pixels are read, whatever their distance.
+void pack_blocks(const float* from, int64_t length, Pixels& p, float* to) {
+  p.fine = to;
+  const int64_t step = p.fine_step, row = p.fine_row;
+  p.fine_step = 2 * lanes, p.fine_row = p.columns * p.fine_step, p.fine_block = p.rows * p.fine_row;
+  for (int64_t y = 0; y < p.rows; ++y, from += row) {
+    for (int64_t x = 0; x < p.columns; ++x, to += p.fine_step) {
+      float* block = to;
+      for (int64_t i = 0; i < length; i += 2 * lanes, block += p.fine_block) {
+        store(block, load(from + x * step + i));
+        if (i + lanes < length) store(block + lanes, load(from + x * step + i + lanes));
+      }
     }
   }
 }
 
-// Fine rows packed with their border: without dilation the taps of a row are one run of (column, channel).
+// A plain source, tap by tap: each meets the pixels whose source lies in the map.
+void add_plain(const Correlation& c, const Source& fine, const Chunk& chunk, const Pixels& band, int64_t n, int64_t q0,
+               int64_t q1) {
+  for (int64_t ky = chunk.k0; ky < chunk.k1; ++ky) {
+    for (int64_t kx = 0; kx < c.kernel.w; ++kx) {
+      const int64_t dy = ky * c.dilation.h - c.pad.h, dx = kx * c.dilation.w - c.pad.w;
+      const Span y = inside(q0, q1, c.stride.h, dy, c.fine.h), met = inside(0, c.coarse.w, c.stride.w, dx, c.fine.w);
+      if (y.first >= y.last || met.first >= met.last) continue;
+      const int64_t columns = met.last - met.first, parts = (columns + outer_pixels - 1) / outer_pixels;
+      for (int64_t i = 0; i < parts; ++i) {
+        const int64_t x = met.first + part(columns, i, parts);
+        Pixels p = band;
+        p.coarse += (y.first - q0) * p.coarse_row + x * p.coarse_step;
+        p.rows = y.last - y.first;
+        p.columns = met.first + part(columns, i + 1, parts) - x;
+        p.fine_step = c.stride.w * fine.view.pixel_stride;
+        p.fine_row = c.stride.h * fine.view.row_stride;
+        pack_blocks(fine.view.at<float>(n, y.first * c.stride.h + dy, x * c.stride.w + dx) + chunk.i0, chunk.fines, p,
+                    chunk.fine);
+        outer_run(p, chunk.fines, chunk.channels, chunk.sums + (ky - chunk.k0) * chunk.run + kx * chunk.tap,
+                  chunk.sums_row);
+      }
+    }
+  }
+}
+
+// Any source: rows are packed with their border. Without dilation the taps of a row are one run of (column, channel).
 void add_packed(const Correlation& c, const Source& fine, const Chunk& chunk, const Pixels& band, int64_t n, int64_t q0,
                 int64_t q1) {
   const int64_t top = q0 * c.stride.h + chunk.k0 * c.dilation.h - c.pad.h;
   const int64_t rows = (q1 - q0 - 1) * c.stride.h + (chunk.k1 - chunk.k0 - 1) * c.dilation.h + 1;
   const int64_t columns = (c.coarse.w - 1) * c.stride.w + (c.kernel.w - 1) * c.dilation.w + 1;
-  pack_rectangle(fine, n, top, rows, -c.pad.w, columns, 0, c.fine.c, chunk.fine);
+  pack_rectangle(fine, n, top, rows, -c.pad.w, columns, chunk.i0, chunk.fines, chunk.fine);
   const bool joined = c.dilation.w == 1;
   Pixels p = band;
-  p.fine_step = c.stride.w * c.fine.c;
-  p.fine_row = c.stride.h * columns * c.fine.c;
+  p.fine_block = 2 * lanes;
+  p.fine_step = c.stride.w * chunk.fines;
+  p.fine_row = c.stride.h * columns * chunk.fines;
   p.rows = q1 - q0;
   p.columns = c.coarse.w;
   for (int64_t ky = chunk.k0; ky < chunk.k1; ++ky) {
     for (int64_t kx = 0; kx < (joined ? 1 : c.kernel.w); ++kx) {
-      p.fine = chunk.fine + ((ky - chunk.k0) * c.dilation.h * columns + kx * c.dilation.w) * c.fine.c;
-      outer_run(p, joined ? c.fine.c * c.kernel.w : c.fine.c, chunk.channels,
+      p.fine = chunk.fine + ((ky - chunk.k0) * c.dilation.h * columns + kx * c.dilation.w) * chunk.fines;
+      outer_run(p, joined ? chunk.fines * c.kernel.w : chunk.fines, chunk.channels,
                 chunk.sums + (ky - chunk.k0) * chunk.run + kx * chunk.tap, chunk.sums_row);
     }
   }
@@ -81,12 +105,12 @@ void leave(const Correlation& c, const Destination& dst, const Chunk& chunk, flo
     for (int64_t ky = chunk.k0; ky < chunk.k1; ++ky) {
       for (int64_t kx = 0; kx < c.kernel.w; ++kx) {
         const float* from = chunk.sums + o * chunk.sums_row + (ky - chunk.k0) * chunk.run + kx * chunk.tap;
-        float* to = slab ? slab + (((chunk.o0 + o) * c.kernel.h + ky) * c.kernel.w + kx) * c.fine.c
-                         : dst.view.at<float>(chunk.o0 + o, ky, kx);
+        float* to = chunk.i0 + (slab ? slab + (((chunk.o0 + o) * c.kernel.h + ky) * c.kernel.w + kx) * c.fine.c
+                                     : dst.view.at<float>(chunk.o0 + o, ky, kx));
         if (!slab && dst.mode == Mode::add) {
-          for (int64_t i = 0; i < c.fine.c; ++i) to[i] += from[i];
+          for (int64_t i = 0; i < chunk.fines; ++i) to[i] += from[i];
         } else {
-          std::memcpy(to, from, static_cast<size_t>(c.fine.c) * sizeof(float));
+          std::memcpy(to, from, static_cast<size_t>(chunk.fines) * sizeof(float));
         }
       }
     }
@@ -112,13 +136,13 @@ void add_slabs(const Correlation& c, const Destination& dst, const float* slabs)
 void run_chunk(const Correlation& c, const Arguments& a, const Chunk& chunk, int64_t slab) {
   const Source &fine = a.src[static_cast<size_t>(c.fine_operand)],
                &coarse = a.src[static_cast<size_t>(1 - c.fine_operand)];
-  const bool in_place = fine.plain() && c.fine.c % lanes == 0;
+  const bool plain = fine.plain() && c.fine.c % lanes == 0;
   std::memset(chunk.sums, 0, static_cast<size_t>(chunk.channels * chunk.sums_row) * sizeof(float));
   const int64_t all = c.coarse.n * c.bands;
   for (int64_t i = part(all, slab, c.slabs); i < part(all, slab + 1, c.slabs); ++i) {
     const int64_t n = i / c.bands, q0 = i % c.bands * c.rows, q1 = least(q0 + c.rows, c.coarse.h);
     const Pixels band = coarse_pixels(c, coarse, chunk, n, q0, q1);
-    in_place ? add_in_place(c, fine, chunk, band, n, q0, q1) : add_packed(c, fine, chunk, band, n, q0, q1);
+    plain ? add_plain(c, fine, chunk, band, n, q0, q1) : add_packed(c, fine, chunk, band, n, q0, q1);
   }
 }
 
@@ -128,16 +152,19 @@ void correlate(const Correlation& c, const Arguments& a) {
   const int64_t tap_groups = (c.kernel.h + c.tap_rows - 1) / c.tap_rows;
   float* slabs = reinterpret_cast<float*>(a.scratch);
   float* threads = slabs + (c.slabs > 1 ? c.slabs * c.weights() : 0);
-  parallel_for(c.slabs * c.out_groups * tap_groups, [&](int64_t index, int thread) {
-    const int64_t slab = index % c.slabs, group = index / c.slabs % c.out_groups, taps = index / c.slabs / c.out_groups;
+  parallel_for(c.slabs * c.out_groups * c.in_groups * tap_groups, [&](int64_t index, int thread) {
+    const int64_t slab = index % c.slabs, group = index / c.slabs % c.out_groups;
+    const int64_t rest = index / c.slabs / c.out_groups, in_group = rest % c.in_groups, taps = rest / c.in_groups;
     Chunk chunk{};
     chunk.k0 = taps * c.tap_rows;
     chunk.k1 = least(chunk.k0 + c.tap_rows, c.kernel.h);
     chunk.o0 = part(c.coarse.c, group, c.out_groups);
     chunk.channels = part(c.coarse.c, group + 1, c.out_groups) - chunk.o0;
-    chunk.tap = c.tap_pitch;
+    chunk.i0 = in_group * c.in_group;
+    chunk.fines = least(c.in_group, c.fine.c - chunk.i0);
+    chunk.tap = c.dilation.w == 1 ? chunk.fines : c.tap_pitch;  // taps of a packed row adjoin
     chunk.run = c.run_pitch;
-    chunk.sums_row = (chunk.k1 - chunk.k0) * chunk.run;
+    chunk.sums_row = c.sums_row;
     chunk.sums = threads + thread * c.thread_floats();
     chunk.fine = chunk.sums + c.sum_floats;
     chunk.coarse = chunk.fine + c.fine_floats;

@@ -112,12 +112,14 @@ template <int size, class Fn>
   }
 }
 
-// The transformed source of the tile at `place`: point p goes to to[p * step].
+// The transformed source of the tile at `place`: point p goes to to[p * step], in blocks of two vectors of channels,
+// `block` floats from block to block.
 template <int M>
-void source_tile(const Winograd& w, const Source& s, const Place& place, float* to, int64_t step) {
+void source_tile(const Winograd& w, const Source& s, const Place& place, float* to, int64_t step, int64_t block) {
   for_channels<M + 2>(
       s, w.dilation, place.n, place.y + w.offset.h, place.x + w.offset.w, [&](const auto& read, int64_t c) {
-        transform_source<M>(read, [&](int i, int j, vfloat v) { store(to + c + (i * (M + 2) + j) * step, v); });
+        float* at = to + c / (2 * lanes) * block + c % (2 * lanes);
+        transform_source<M>(read, [&](int i, int j, vfloat v) { store(at + (i * (M + 2) + j) * step, v); });
       });
 }
 
@@ -186,7 +188,7 @@ void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t
 template <int M>
 void transform_band(const Winograd& w, const Arguments& a, int64_t first, int64_t last, float* to) {
   for (int64_t t = first; t < last; ++t, to += w.pitch)
-    source_tile<M>(w, a.src[0], place_of(w, t), to, w.source_step());
+    source_tile<M>(w, a.src[0], place_of(w, t), to, w.source_step(), 2 * lanes);
 }
 
 // Every thread has bands of its own, whose transformed source stays in its L2 cache.
@@ -236,18 +238,6 @@ void run(const Winograd& w, const Arguments& a) {
   w.tile == 4 ? run_private<4>(w, a) : run_private<6>(w, a);
 }
 
-// sums[coarse channel][fine channel] += over `count` tiles, for one point.
-void multiply_point(const WinogradWeights& w, const float* fine, const float* coarse, int64_t count, float* sums) {
-  constexpr int64_t some = 128;  // tiles of which two vectors stay in the L1 cache
-  for (int64_t t = 0; t < count; t += some) {
-    Pixels tiles{};
-    tiles.fine = fine + t * w.map.pitch, tiles.fine_step = w.map.pitch;
-    tiles.coarse = coarse + t * w.coarse_pitch, tiles.coarse_step = w.coarse_pitch;
-    tiles.rows = 1, tiles.columns = least(some, count - t);
-    outer_run(tiles, w.map.src.c, w.map.dst.c, sums, w.row);
-  }
-}
-
 // The gradient of the weights of coarse channel o.
 template <int M>
 void leave_weights(const WinogradWeights& w, const Destination& dst, int64_t o, const float* sums) {
@@ -273,13 +263,20 @@ void run_weights(const WinogradWeights& w, const Arguments& a) {
     const int64_t count = least(map.band, map.count() - first);
     parallel_for(count, [&](int64_t t, int) {
       const Place place = place_of(map, first + t);
-      source_tile<M>(map, fine, place, fines + t * map.pitch, map.source_step());
+      source_tile<M>(map, fine, place, fines + t * 2 * lanes, map.source_step(), map.band * 2 * lanes);
       gradient_tile<M>(map, coarse, place, coarses + t * w.coarse_pitch, w.coarse_step());
     });
     parallel_for(map.points(), [&](int64_t p, int) {
-      float* to = sums + p * w.sums_step();
-      if (first == 0) std::memset(to, 0, static_cast<size_t>(w.sums_step()) * sizeof(float));
-      multiply_point(w, fines + p * map.source_step(), coarses + p * w.coarse_step(), count, to);
+      Pixels tiles{};
+      tiles.fine_block = map.band * 2 * lanes, tiles.fine_step = 2 * lanes, tiles.coarse_step = w.coarse_pitch;
+      tiles.rows = 1;
+      for (int64_t t = 0; t < count; t += outer_pixels) {
+        tiles.fine = fines + p * map.source_step() + t * 2 * lanes;
+        tiles.coarse = coarses + p * w.coarse_step() + t * w.coarse_pitch;
+        tiles.columns = least(outer_pixels, count - t);
+        tiles.first = first + t == 0;
+        outer_run(tiles, map.src.c, map.dst.c, sums + p * w.sums_step(), w.row);
+      }
     });
   }
   parallel_for(map.dst.c, [&](int64_t o, int) { leave_weights<M>(w, a.dst[0], o, sums); });
