@@ -15,8 +15,6 @@ namespace {
 constexpr int64_t panel_bytes = 256 << 10, band_bytes = 512 << 10, sums_bytes = 576 << 10, prepacked_bytes = 32 << 20,
                   slab_bytes = 64 << 20;
 
-int64_t lanes_of(Isa isa) { return isa == Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4; }
-
 // The taps of a convolution along one axis.
 Axis forward_axis(int64_t kernel, int64_t stride, int64_t pad, int64_t dilation, int64_t count) {
   Axis axis;
@@ -118,9 +116,6 @@ Gather plan_gather(const Convolution& conv, const Problem& problem, bool from_fi
   block_rows(g);
   return g;
 }
-
-// Floats in an odd number of cache lines: rows that far apart do not meet in the same lines of a cache.
-int64_t odd_lines(int64_t floats) { return 16 * (ceil_div(floats, 16) | 1); }
 
 Correlation plan_correlation(const Convolution& conv, const Problem& problem) {
   const int64_t lanes = lanes_of(problem.isa);

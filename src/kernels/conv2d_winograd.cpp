@@ -9,13 +9,12 @@
 namespace pixelwise {
 namespace {
 
-constexpr int64_t private_bytes = 832 << 10;     // of a thread's transformed tiles and sums: they stay in its L2 cache
-constexpr int64_t shared_bytes = 8 << 20;        // of a band that all threads share: it stays in the L3 cache
-constexpr int64_t weights_band_bytes = 2 << 20;  // of the tiles of a weight gradient
-constexpr int64_t prepacked_bytes = 16 << 20, weights_bytes = 64 << 20;
-
-// Floats from tile to tile: an odd number of cache lines, against aliasing.
-int64_t pitch_of(int64_t channels) { return 16 * (ceil_div(channels, 16) | 1); }
+constexpr int64_t private_bytes = 832 << 10;  // of a thread's transformed tiles and sums: they stay in its L2 cache
+constexpr int64_t shared_bytes = 8 << 20;     // of a band that all threads share: it stays in the L3 cache
+constexpr int64_t prepacked_bytes = 16 << 20;
+// Of a weight gradient: the coarse map's tiles, where they are transformed all at once; else the tiles of a band, and
+// the sums of all weights.
+constexpr int64_t whole_bytes = 24 << 20, band_bytes = 2 << 20, sums_bytes = 64 << 20;
 
 void block_channels(Winograd& w, int64_t lanes) {
   w.block = 2 * lanes;
@@ -63,12 +62,12 @@ Winograd tiles_between(const Convolution& conv, const Shape& src, const Shape& d
   w.tile = tile;
   w.phases = {std::min(conv.dilation.h, dst.h), std::min(conv.dilation.w, dst.w)};
   w.tiles = tiles_of(dst.size(), conv.dilation, tile);
-  w.pitch = pitch_of(src.c);
+  w.pitch = odd_lines(src.c);
   return w;
 }
 
 Winograd plan(const Convolution& conv, const Problem& problem, int64_t tile) {
-  const int64_t lanes = problem.isa == Isa::avx512 ? 16 : problem.isa == Isa::avx2 ? 8 : 4;
+  const int64_t lanes = lanes_of(problem.isa);
   Winograd w = tiles_between(conv, problem.src[0].shape, problem.dst[0].shape, tile);
   w.transposed_weights = (problem.pass == Pass::forward) == conv.transposed;
   if (w.transposed_weights) w.offset = {conv.pad.h - 2 * conv.dilation.h, conv.pad.w - 2 * conv.dilation.w};
@@ -82,15 +81,21 @@ WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, in
   w.fine_operand = conv.transposed ? 1 : 0;
   const Shape fine = problem.src[conv.transposed ? 1 : 0].shape, coarse = problem.src[conv.transposed ? 0 : 1].shape;
   w.map = tiles_between(conv, fine, coarse, tile);
-  w.row = pitch_of(fine.c);
-  w.map.pitch = round_up(fine.c, 32);
-  w.coarse_pitch = pitch_of(coarse.c);
+  w.coarse_pitch = odd_lines(coarse.c);
+  w.in_block = 2 * lanes_of(problem.isa);
+  w.in_blocks = w.fine_group = ceil_div(fine.c, w.in_block);
+  w.out_groups = ceil_div(coarse.c, WinogradWeights::out_group);
+  const int64_t all = w.map.count(), point_bytes = 4 * w.map.points();
+  w.map.band = all;
+  if (all * point_bytes * w.coarse_pitch <= whole_bytes) {
+    w.fine_group = std::clamp<int64_t>(shared_bytes / (all * point_bytes * w.in_block), 1, w.in_blocks);
+    return w;
+  }
   // Every band of tiles reads and writes all sums: they may not take longer than the band's own tiles.
-  const int64_t tile_bytes = 4 * w.map.points() * (w.map.pitch + w.coarse_pitch);
+  const int64_t tile_bytes = point_bytes * (w.in_blocks * w.in_block + w.coarse_pitch);
   const int64_t balanced = fine.c * coarse.c / (fine.c + coarse.c);
-  const int64_t fit =
-      std::max({int64_t{16}, weights_band_bytes / tile_bytes, std::min(balanced, weights_bytes / tile_bytes)});
-  w.map.band = ceil_div(w.map.count(), ceil_div(w.map.count(), fit));
+  const int64_t fit = std::max({int64_t{16}, band_bytes / tile_bytes, std::min(balanced, whole_bytes / tile_bytes)});
+  w.map.band = ceil_div(all, ceil_div(all, fit));
   return w;
 }
 
@@ -104,9 +109,6 @@ std::string declines(const Convolution& conv, const Problem& problem, int64_t ti
   if (conv.groups > 1) return format("{} groups: it is for 1", conv.groups);
   if (conv.kernel != Size{3, 3}) return format("kernel {}: it is for 3x3", to_string(conv.kernel));
   if (conv.stride != Size{1, 1}) return format("stride {}: it is for 1", to_string(conv.stride));
-  const int64_t sums = 4 * points(tile) * conv.fine_channels * conv.coarse_channels;
-  if (problem.pass == Pass::backward_weights && sums > weights_bytes)
-    return format("sums of {} MiB: it is for up to {}", sums >> 20, weights_bytes >> 20);
   return {};
 }
 
@@ -123,7 +125,13 @@ Kernel winograd_kernel(const Convolution& conv, const Problem& problem, int64_t 
   const WinogradEntries& entries = winograd_entries(problem.isa);
   if (problem.pass == Pass::backward_weights) {
     const WinogradWeights w = plan_weights(conv, problem, tile);
-    kernel.scratch_bytes = 4 * w.floats();
+    const int64_t threads = std::max(1, problem.threads);
+    if (!w.whole() && 4 * w.sums_floats(threads) > sums_bytes) {
+      kernel.declined =
+          format("sums of {} MiB: it is for up to {}", 4 * w.sums_floats(threads) >> 20, sums_bytes >> 20);
+      return kernel;
+    }
+    kernel.scratch_bytes = 4 * w.floats(threads);
     kernel.run = [w, &entries](const Arguments& a) { entries.weights(w, a); };
     return kernel;
   }

@@ -1,6 +1,7 @@
 // What convolution and transposed convolution have in common: a fine map and a coarse one, and weights between them.
 #pragma once
 #include "kernels/plain.hpp"
+#include "pixelwise/core/checked.hpp"
 #include "pixelwise/kernels/kernel.hpp"
 
 namespace pixelwise {
@@ -24,6 +25,12 @@ Candidates winograd_kernels(const Convolution& conv, const Problem& problem);
 bool winograd_pays(const Convolution& conv, const Problem& problem);
 /// The fast kernels, in order of preference (conv2d_fast.cpp).
 Candidates fast_convolution_kernels(const Convolution& conv, const Problem& problem);
+
+/// Floats in a vector.
+constexpr int64_t lanes_of(Isa isa) { return isa == Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4; }
+/// At least so many floats, in an odd number of cache lines: rows that far apart do not meet in the same sets of a
+/// cache.
+inline int64_t odd_lines(int64_t floats) { return 16 * (ceil_div(floats, 16) | 1); }
 
 /// x as the kernel sees it: act(scale x + shift), 0 outside.
 template <class T>

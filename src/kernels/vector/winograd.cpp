@@ -85,17 +85,21 @@ struct Reader {
   }
 };
 
+struct Channels {
+  int64_t first, last;
+};
+
 // transform(read, c) for every vector of channels c of the size x size pixels from (y0, x0), `dilation` apart, where
 // read(i, j) is a pixel as the Source gives it; 0 outside the map.
 template <int size, class Fn>
-[[gnu::always_inline]] inline void for_channels(const Source& s, const Size& dilation, int64_t n, int64_t y0,
-                                                int64_t x0, const Fn& transform) {
+[[gnu::always_inline]] inline void for_channels(const Source& s, const Channels& channels, const Size& dilation,
+                                                int64_t n, int64_t y0, int64_t x0, const Fn& transform) {
   const Shape& map = s.view.shape;
   const int64_t dy = dilation.h, dx = dilation.w;
   const bool inside = y0 >= 0 && x0 >= 0 && y0 + (size - 1) * dy < map.h && x0 + (size - 1) * dx < map.w;
   const int64_t row = dy * s.view.row_stride, pixel = dx * s.view.pixel_stride;
   const int64_t origin = n * s.view.image_stride + y0 * s.view.row_stride + x0 * s.view.pixel_stride;
-  for (int64_t c = 0; c < map.c; c += lanes) {
+  for (int64_t c = channels.first; c < channels.last; c += lanes) {
     const float* data = s.view.as<float>() + c;
     if (inside && map.c - c >= lanes && s.plain()) {
       transform([&](int i, int j) { return load(data + origin + i * row + j * pixel); }, c);
@@ -115,10 +119,12 @@ template <int size, class Fn>
 // The transformed source of the tile at `place`: point p goes to to[p * step], in blocks of two vectors of channels,
 // `block` floats from block to block.
 template <int M>
-void source_tile(const Winograd& w, const Source& s, const Place& place, float* to, int64_t step, int64_t block) {
+void source_tile(const Winograd& w, const Source& s, const Channels& channels, const Place& place, float* to,
+                 int64_t step, int64_t block) {
   for_channels<M + 2>(
-      s, w.dilation, place.n, place.y + w.offset.h, place.x + w.offset.w, [&](const auto& read, int64_t c) {
-        float* at = to + c / (2 * lanes) * block + c % (2 * lanes);
+      s, channels, w.dilation, place.n, place.y + w.offset.h, place.x + w.offset.w, [&](const auto& read, int64_t c) {
+        const int64_t i = c - channels.first;
+        float* at = to + i / (2 * lanes) * block + i % (2 * lanes);
         transform_source<M>(read, [&](int i, int j, vfloat v) { store(at + (i * (M + 2) + j) * step, v); });
       });
 }
@@ -126,7 +132,7 @@ void source_tile(const Winograd& w, const Source& s, const Place& place, float* 
 // The same of the gradient of its result.
 template <int M>
 void gradient_tile(const Winograd& w, const Source& s, const Place& place, float* to, int64_t step) {
-  for_channels<M>(s, w.dilation, place.n, place.y, place.x, [&](const auto& read, int64_t c) {
+  for_channels<M>(s, {0, s.view.shape.c}, w.dilation, place.n, place.y, place.x, [&](const auto& read, int64_t c) {
     transform_gradient<M>(read, [&](int i, int j, vfloat v) { store(to + c + (i * (M + 2) + j) * step, v); });
   });
 }
@@ -188,7 +194,7 @@ void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t
 template <int M>
 void transform_band(const Winograd& w, const Arguments& a, int64_t first, int64_t last, float* to) {
   for (int64_t t = first; t < last; ++t, to += w.pitch)
-    source_tile<M>(w, a.src[0], place_of(w, t), to, w.source_step(), 2 * lanes);
+    source_tile<M>(w, a.src[0], {0, w.src.c}, place_of(w, t), to, w.source_step(), 2 * lanes);
 }
 
 // Every thread has bands of its own, whose transformed source stays in its L2 cache.
@@ -238,16 +244,44 @@ void run(const Winograd& w, const Arguments& a) {
   w.tile == 4 ? run_private<4>(w, a) : run_private<6>(w, a);
 }
 
-// The gradient of the weights of coarse channel o.
+// A block of fine channels (two vectors of them) and a group of coarse channels: what a chunk of the product makes.
+struct Pair {
+  Channels fine, coarse;
+};
+Pair pair_of(const WinogradWeights& w, int64_t block, int64_t group) {
+  const int64_t i0 = block * w.in_block, outs = w.map.dst.c;
+  return {{i0, least(i0 + w.in_block, w.map.src.c)},
+          {part(outs, group, w.out_groups), part(outs, group + 1, w.out_groups)}};
+}
+
+// sums[point][coarse channel][fine channel] of a pair, += over `count` tiles; `fines`: the block's first tile.
+void add_products(const WinogradWeights& w, const Pair& pair, bool first, int64_t count, const float* fines,
+                  const float* coarses, float* sums) {
+  Pixels tiles{};
+  tiles.fine_step = 2 * lanes, tiles.coarse_step = w.coarse_pitch, tiles.rows = 1;
+  for (int64_t t = 0; t < count; t += outer_pixels) {
+    tiles.columns = least(outer_pixels, count - t), tiles.first = first && t == 0;
+    for (int64_t p = 0; p < w.map.points(); ++p) {
+      tiles.fine = fines + p * w.fine_step() + t * 2 * lanes;
+      tiles.coarse = coarses + p * w.coarse_step() + t * w.coarse_pitch + pair.coarse.first;
+      outer_run(tiles, pair.fine.last - pair.fine.first, pair.coarse.last - pair.coarse.first, sums + p * w.sums_step(),
+                2 * lanes);
+    }
+  }
+}
+
+// The gradient of a pair's weights.
 template <int M>
-void leave_weights(const WinogradWeights& w, const Destination& dst, int64_t o, const float* sums) {
-  for (int64_t c = 0; c < w.map.src.c; c += lanes) {
-    const int64_t left = w.map.src.c - c;
-    const auto sum = [&](int i, int j) { return load(sums + (i * (M + 2) + j) * w.sums_step() + o * w.row + c); };
-    transform_weights_gradient<M>(sum, [&](int y, int x, vfloat v) {
-      float* to = dst.view.at<float>(o, y, x) + c;
-      store_some(to, dst.mode == Mode::add ? v + load_some(to, left) : v, left);
-    });
+void leave_weights(const WinogradWeights& w, const Destination& dst, const Pair& pair, const float* sums) {
+  for (int64_t o = pair.coarse.first; o < pair.coarse.last; ++o, sums += 2 * lanes) {
+    for (int64_t c = pair.fine.first; c < pair.fine.last; c += lanes) {
+      const int64_t left = pair.fine.last - c;
+      const auto sum = [&](int i, int j) {
+        return load(sums + (i * (M + 2) + j) * w.sums_step() + c - pair.fine.first);
+      };
+      transform_weights_gradient<M>(
+          sum, [&](int y, int x, vfloat v) { put_some(dst.view.at<float>(o, y, x) + c, v, left, dst.mode); });
+    }
   }
 }
 
@@ -257,29 +291,27 @@ void run_weights(const WinogradWeights& w, const Arguments& a) {
   const Source &fine = a.src[static_cast<size_t>(w.fine_operand)],
                &coarse = a.src[static_cast<size_t>(1 - w.fine_operand)];
   float* fines = reinterpret_cast<float*>(a.scratch);
-  float* coarses = fines + map.source_floats();
+  float* coarses = fines + map.points() * w.fine_step();
   float* sums = coarses + map.points() * w.coarse_step();
   for (int64_t first = 0; first < map.count(); first += map.band) {
     const int64_t count = least(map.band, map.count() - first);
-    parallel_for(count, [&](int64_t t, int) {
-      const Place place = place_of(map, first + t);
-      source_tile<M>(map, fine, place, fines + t * 2 * lanes, map.source_step(), map.band * 2 * lanes);
-      gradient_tile<M>(map, coarse, place, coarses + t * w.coarse_pitch, w.coarse_step());
-    });
-    parallel_for(map.points(), [&](int64_t p, int) {
-      Pixels tiles{};
-      tiles.fine_block = map.band * 2 * lanes, tiles.fine_step = 2 * lanes, tiles.coarse_step = w.coarse_pitch;
-      tiles.rows = 1;
-      for (int64_t t = 0; t < count; t += outer_pixels) {
-        tiles.fine = fines + p * map.source_step() + t * 2 * lanes;
-        tiles.coarse = coarses + p * w.coarse_step() + t * w.coarse_pitch;
-        tiles.columns = least(outer_pixels, count - t);
-        tiles.first = first + t == 0;
-        outer_run(tiles, map.src.c, map.dst.c, sums + p * w.sums_step(), w.row);
-      }
-    });
+    for (int64_t block = 0; block < w.in_blocks; block += w.fine_group) {
+      const int64_t blocks = least(w.fine_group, w.in_blocks - block);
+      const Channels channels{block * w.in_block, least((block + blocks) * w.in_block, map.src.c)};
+      parallel_for(count, [&](int64_t t, int) {
+        const Place place = place_of(map, first + t);
+        source_tile<M>(map, fine, channels, place, fines + t * 2 * lanes, w.fine_step(), map.band * 2 * lanes);
+        if (block == 0) gradient_tile<M>(map, coarse, place, coarses + t * w.coarse_pitch, w.coarse_step());
+      });
+      parallel_for(blocks * w.out_groups, [&](int64_t chunk, int thread) {
+        const int64_t i = chunk / w.out_groups, group = chunk % w.out_groups;
+        const Pair pair = pair_of(w, block + i, group);
+        float* to = sums + (w.whole() ? thread : (block + i) * w.out_groups + group) * w.block_floats();
+        add_products(w, pair, first == 0, count, fines + i * map.band * 2 * lanes, coarses, to);
+        if (first + count == map.count()) leave_weights<M>(w, a.dst[0], pair, to);
+      });
+    }
   }
-  parallel_for(map.dst.c, [&](int64_t o, int) { leave_weights<M>(w, a.dst[0], o, sums); });
   if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
 }
 

@@ -38,16 +38,24 @@ struct Winograd {
 };
 
 /// The weight gradient: `map` tells the tiles (its src is the fine map, its dst the coarse one), `band` of which are
-/// transformed at a time.
+/// transformed at a time. Where that is all of them, the fine map is transformed some channels at a time, and the sums
+/// of a block leave as soon as they are there; else the sums of all blocks wait for the last band.
 struct WinogradWeights {
   Winograd map;
-  int fine_operand = 0;      ///< of Arguments::src; the coarse map is the other
-  int64_t coarse_pitch = 0;  ///< floats from tile to tile of the transformed coarse map
-  int64_t row = 0;           ///< floats from coarse channel to coarse channel of the sums
+  int fine_operand = 0;                     ///< of Arguments::src; the coarse map is the other
+  int64_t coarse_pitch = 0;                 ///< floats from tile to tile of the transformed coarse map
+  int64_t in_block = 0, in_blocks = 0;      ///< fine channels of a block: two vectors
+  int64_t fine_group = 0;                   ///< blocks of fine channels that are transformed at a time
+  int64_t out_groups = 0;                   ///< groups of coarse channels
+  static constexpr int64_t out_group = 56;  ///< coarse channels of a group, at most
 
+  bool whole() const { return map.band == map.count(); }
+  int64_t fine_step() const { return map.band * fine_group * in_block + Winograd::gap; }
   int64_t coarse_step() const { return map.band * coarse_pitch + Winograd::gap; }
-  int64_t sums_step() const { return map.dst.c * row + Winograd::gap; }
-  int64_t floats() const { return map.source_floats() + map.points() * (coarse_step() + sums_step()); }
+  int64_t sums_step() const { return out_group * in_block + Winograd::gap; }
+  int64_t block_floats() const { return map.points() * sums_step(); }
+  int64_t sums_floats(int64_t threads) const { return block_floats() * (whole() ? threads : in_blocks * out_groups); }
+  int64_t floats(int64_t threads) const { return map.points() * (fine_step() + coarse_step()) + sums_floats(threads); }
 };
 
 /// What an instruction set has.
