@@ -66,7 +66,7 @@ void forward_inference(const BatchNormSpec& s, const Arguments& a) {
                  1 / std::sqrt(value_of(channel<T>(a.parameters[3], c)) + s.eps));
 }
 
-// With g = diff_y where the activation let y through, h = (x - mean) * inverse_deviation and m pixels:
+// With h = (x - mean) * inverse_deviation, g = diff_y where the activation let y = h weight + bias through, and m pixels:
 //   diff_bias = sum g;  diff_weight = sum g h;
 //   diff_x = weight * inverse_deviation * (g - diff_bias / m - h * diff_weight / m)   in training,
 //   diff_x = weight * inverse_deviation * g                                           with constant statistics.
@@ -74,19 +74,18 @@ template <class T>
 void backward(const BatchNormSpec& s, const Arguments& a) {
   const bool training = s.phase == Phase::training;
   const View &x = a.src[0].view, &diff_y = a.src[1].view;
-  const size_t gate = training ? 4 : 2;
-  const View y = a.src.size() > gate ? a.src[gate].view : View{};
   const auto count = static_cast<double>(x.shape.pixels());
   for (int64_t c = 0; c < x.shape.c; ++c) {
     const double mean = value_of(channel<T>(training ? a.src[2].view : a.parameters[2], c));
     const double inverse_deviation = training ? value_of(channel<T>(a.src[3].view, c))
                                               : 1 / std::sqrt(value_of(channel<T>(a.parameters[3], c)) + s.eps);
-    const double scale = value_of(channel<T>(a.parameters[0], c)) * inverse_deviation;
-    const auto g = [&](int64_t n, int64_t i, int64_t j) {
-      return value_of(diff_y.at<T>(n, i, j)[c]) * (y ? passes(value_of(y.at<T>(n, i, j)[c]), a.epilogue.gate_act) : 1);
-    };
+    const double weight = value_of(channel<T>(a.parameters[0], c)), bias = value_of(channel<T>(a.parameters[1], c));
+    const double scale = weight * inverse_deviation;
     const auto h = [&](int64_t n, int64_t i, int64_t j) {
       return (value_of(x.at<T>(n, i, j)[c]) - mean) * inverse_deviation;
+    };
+    const auto g = [&](int64_t n, int64_t i, int64_t j) {
+      return value_of(diff_y.at<T>(n, i, j)[c]) * passes(h(n, i, j) * weight + bias, a.epilogue.gate_act);
     };
     const double diff_bias = sum_over_pixels<T>(x.shape, g);
     const double diff_weight =
@@ -128,7 +127,7 @@ Kernel vector_kernel(const BatchNormSpec& spec, const Problem& problem) {
   job.rows = std::max(by_size, ceil_div(x.h, most));
   job.strips = ceil_div(x.h, job.rows);
   job.factors_offset = round_up((1 + x.n * job.strips) * 2 * x.c * 8, 64);
-  kernel.scratch_bytes = job.factors_offset + 3 * x.c * 4;
+  kernel.scratch_bytes = job.factors_offset + 5 * x.c * 4;
   const Entry run = (is_forward ? forward_entries : backward_entries)[static_cast<size_t>(problem.isa)];
   kernel.run = [job, run](const Arguments& a) { run(job, a); };
   return kernel;

@@ -93,7 +93,7 @@ std::vector<Case> cases() {
       {"batch_norm backward",
        norm,
        backward,
-       {x, x, channel, channel, x},
+       {x, x, channel, channel},
        {x, channel, channel},
        true,
        {},

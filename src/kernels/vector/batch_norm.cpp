@@ -133,23 +133,31 @@ void batch_norm_forward(const BatchNormJob& job, const Arguments& a) {
 // As the definition (kernels/batch_norm.cpp): diff_x = scale g - through - centred * slope.
 void batch_norm_backward(const BatchNormJob& job, const Arguments& a) {
   const View x = a.src[0].view, diff_y = a.src[1].view, diff_x = a.dst[0].view;
-  const View y = a.src.size() > 4 ? a.src[4].view : View{};
-  const Activation act = y ? a.epilogue.gate_act : Activation::none;
+  const Activation act = a.epilogue.gate_act;
   const int64_t channels = x.shape.c;
   const auto count = static_cast<double>(x.shape.n * x.shape.h * x.shape.w);
   auto* total = reinterpret_cast<double*>(a.scratch);
   auto* factors = reinterpret_cast<float*>(a.scratch + job.factors_offset);
-  const float *weight = a.parameters[0].as<float>(), *mean = a.src[2].view.as<float>(),
-              *inverse = a.src[3].view.as<float>();
-  const auto gradient = [&](int64_t n, int64_t i, int64_t j, int64_t c, int64_t left) {
+  const float *weight = a.parameters[0].as<float>(), *bias = a.parameters[1].as<float>(),
+              *mean = a.src[2].view.as<float>(), *inverse = a.src[3].view.as<float>();
+  float *y_scale = factors + 3 * channels, *y_shift = factors + 4 * channels;
+  for (int64_t c = 0; c < channels; ++c) {
+    const double scale = static_cast<double>(weight[c]) * inverse[c];
+    y_scale[c] = static_cast<float>(scale);
+    y_shift[c] = static_cast<float>(bias[c] - mean[c] * scale);
+  }
+  // diff_y where the activation let y = scale x + shift through.
+  const auto gradient = [&](int64_t n, int64_t i, int64_t j, int64_t c, int64_t left, vfloat value) {
     const vfloat g = load_some(diff_y.at<float>(n, i, j) + c, left);
-    return act == Activation::none ? g : gated(g, load_some(y.at<float>(n, i, j) + c, left), act);
+    if (act == Activation::none) return g;
+    return gated(g, fma(value, load_some(y_scale + c, left), load_some(y_shift + c, left)), act);
   };
   all_sums(job, x.shape, a, total,
            [&](int64_t n, int64_t i, int64_t j, int64_t c, int64_t left, vfloat& sum, vfloat& product) {
-             const vfloat g = gradient(n, i, j, c, left);
+             const vfloat value = load_some(x.at<float>(n, i, j) + c, left);
+             const vfloat g = gradient(n, i, j, c, left, value);
              sum += g;
-             product = fma(g, load_some(x.at<float>(n, i, j) + c, left) - load_some(mean + c, left), product);
+             product = fma(g, value - load_some(mean + c, left), product);
            });
   for (int64_t c = 0; c < channels; ++c) {
     const double diff_bias = total[c], diff_weight = total[channels + c] * inverse[c];
@@ -168,8 +176,9 @@ void batch_norm_backward(const BatchNormJob& job, const Arguments& a) {
       for (int64_t j = 0; j < x.shape.w; ++j) {
         for (int64_t c = 0; c < channels; c += lanes) {
           const int64_t left = channels - c;
-          const vfloat centred = load_some(x.at<float>(s.n, i, j) + c, left) - load_some(mean + c, left);
-          vfloat d = load_some(factors + c, left) * gradient(s.n, i, j, c, left) -
+          const vfloat value = load_some(x.at<float>(s.n, i, j) + c, left);
+          const vfloat centred = value - load_some(mean + c, left);
+          vfloat d = load_some(factors + c, left) * gradient(s.n, i, j, c, left, value) -
                      load_some(factors + channels + c, left) - centred * load_some(factors + 2 * channels + c, left);
           float* to = diff_x.at<float>(s.n, i, j) + c;
           if (add) d += load_some(to, left);

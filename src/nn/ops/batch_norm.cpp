@@ -31,11 +31,10 @@ void gradient(GradientBuilder& gradients, const Node& node) {
   backward.src = {{x}, {diff_y}};
   if (std::get<BatchNormSpec>(node.spec).phase == Phase::training) {
     backward.src.insert(backward.src.end(), {{node.dst[1].value}, {node.dst[2].value}});
-    backward.parameters = {node.parameters[0]};
+    backward.parameters = {node.parameters[0], node.parameters[1]};
   } else {
     backward.parameters = node.parameters;
   }
-  if (node.act != Activation::none) backward.src.push_back({y});
   backward.gate_act = node.act;
   backward.dst = {gradients.contribution(x), gradients.contribution(node.parameters[0]),
                   gradients.contribution(node.parameters[1])};
