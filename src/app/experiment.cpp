@@ -56,6 +56,7 @@ Graph training_graph(const Config& config, Size size) {
   loss_of(builder, config, build_model(builder, model_spec(config), image), labels);
   fuse(graph);
   differentiate(graph, graph.find("loss"));
+  defer_batch_norms(graph);
   return graph;
 }
 

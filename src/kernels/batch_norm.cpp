@@ -23,13 +23,23 @@ double sum_over_pixels(const Shape& shape, const Fn& term) {
   return sum;
 }
 
-// y = act((x - mean) * inverse_deviation * weight + bias)
+// (x - mean) * inverse_deviation * weight + bias = scale * x + shift
+struct Line {
+  double scale, shift;
+};
 template <class T>
-void normalise(const Arguments& a, int64_t c, double mean, double inverse_deviation) {
+Line line(const Arguments& a, int64_t c, double mean, double inverse_deviation) {
+  const double scale = value_of(channel<T>(a.parameters[0], c)) * inverse_deviation;
+  return {scale, value_of(channel<T>(a.parameters[1], c)) - mean * scale};
+}
+
+// y = act(scale * x + shift)
+template <class T>
+void normalise(const Arguments& a, int64_t c, const Line& line) {
   const View &x = a.src[0].view, &y = a.dst[0].view;
-  const double weight = value_of(channel<T>(a.parameters[0], c)), bias = value_of(channel<T>(a.parameters[1], c));
+  if (!y) return;
   for_each_pixel(x.shape, [&](int64_t n, int64_t i, int64_t j) {
-    const double result = (value_of(x.at<T>(n, i, j)[c]) - mean) * inverse_deviation * weight + bias;
+    const double result = line.scale * value_of(x.at<T>(n, i, j)[c]) + line.shift;
     y.at<T>(n, i, j)[c] = element_of<T>(activated(result, a.epilogue.act));
   });
 }
@@ -55,18 +65,23 @@ void forward_training(const BatchNormSpec& s, const Arguments& a) {
     running_var = element_of<T>((1 - s.momentum) * value_of(running_var) + s.momentum * variance * count / (count - 1));
     channel<T>(a.dst[1].view, c) = element_of<T>(mean);
     channel<T>(a.dst[2].view, c) = element_of<T>(inverse_deviation);
-    normalise<T>(a, c, mean, inverse_deviation);
+    const Line of_x = line<T>(a, c, mean, inverse_deviation);
+    channel<T>(a.dst[3].view, c) = element_of<T>(of_x.scale);
+    channel<T>(a.dst[4].view, c) = element_of<T>(of_x.shift);
+    normalise<T>(a, c, of_x);
   }
 }
 
 template <class T>
 void forward_inference(const BatchNormSpec& s, const Arguments& a) {
   for (int64_t c = 0; c < a.src[0].view.shape.c; ++c)
-    normalise<T>(a, c, value_of(channel<T>(a.parameters[2], c)),
-                 1 / std::sqrt(value_of(channel<T>(a.parameters[3], c)) + s.eps));
+    normalise<T>(a, c,
+                 line<T>(a, c, value_of(channel<T>(a.parameters[2], c)),
+                         1 / std::sqrt(value_of(channel<T>(a.parameters[3], c)) + s.eps)));
 }
 
-// With h = (x - mean) * inverse_deviation, g = diff_y where the activation let y = h weight + bias through, and m pixels:
+// With h = (x - mean) * inverse_deviation, g = diff_y where the activation let y = scale * x + shift through, and m
+// pixels:
 //   diff_bias = sum g;  diff_weight = sum g h;
 //   diff_x = weight * inverse_deviation * (g - diff_bias / m - h * diff_weight / m)   in training,
 //   diff_x = weight * inverse_deviation * g                                           with constant statistics.
@@ -79,20 +94,21 @@ void backward(const BatchNormSpec& s, const Arguments& a) {
     const double mean = value_of(channel<T>(training ? a.src[2].view : a.parameters[2], c));
     const double inverse_deviation = training ? value_of(channel<T>(a.src[3].view, c))
                                               : 1 / std::sqrt(value_of(channel<T>(a.parameters[3], c)) + s.eps);
-    const double weight = value_of(channel<T>(a.parameters[0], c)), bias = value_of(channel<T>(a.parameters[1], c));
-    const double scale = weight * inverse_deviation;
+    const Line of_x = training ? Line{value_of(channel<T>(a.src[4].view, c)), value_of(channel<T>(a.src[5].view, c))}
+                               : line<T>(a, c, mean, inverse_deviation);
     const auto h = [&](int64_t n, int64_t i, int64_t j) {
       return (value_of(x.at<T>(n, i, j)[c]) - mean) * inverse_deviation;
     };
     const auto g = [&](int64_t n, int64_t i, int64_t j) {
-      return value_of(diff_y.at<T>(n, i, j)[c]) * passes(h(n, i, j) * weight + bias, a.epilogue.gate_act);
+      return value_of(diff_y.at<T>(n, i, j)[c]) *
+             passes(of_x.scale * value_of(x.at<T>(n, i, j)[c]) + of_x.shift, a.epilogue.gate_act);
     };
     const double diff_bias = sum_over_pixels<T>(x.shape, g);
     const double diff_weight =
         sum_over_pixels<T>(x.shape, [&](int64_t n, int64_t i, int64_t j) { return g(n, i, j) * h(n, i, j); });
     for_each_pixel(x.shape, [&](int64_t n, int64_t i, int64_t j) {
       const double through = training ? (diff_bias + h(n, i, j) * diff_weight) / count : 0;
-      put(a.dst[0].view.at<T>(n, i, j)[c], scale * (g(n, i, j) - through), a.dst[0].mode);
+      put(a.dst[0].view.at<T>(n, i, j)[c], of_x.scale * (g(n, i, j) - through), a.dst[0].mode);
     });
     put(channel<T>(a.dst[1].view, c), diff_weight, a.dst[1].mode);
     put(channel<T>(a.dst[2].view, c), diff_bias, a.dst[2].mode);
@@ -127,7 +143,7 @@ Kernel vector_kernel(const BatchNormSpec& spec, const Problem& problem) {
   job.rows = std::max(by_size, ceil_div(x.h, most));
   job.strips = ceil_div(x.h, job.rows);
   job.factors_offset = round_up((1 + x.n * job.strips) * 2 * x.c * 8, 64);
-  kernel.scratch_bytes = job.factors_offset + 5 * x.c * 4;
+  kernel.scratch_bytes = job.factors_offset + 3 * x.c * 4;
   const Entry run = (is_forward ? forward_entries : backward_entries)[static_cast<size_t>(problem.isa)];
   kernel.run = [job, run](const Arguments& a) { run(job, a); };
   return kernel;

@@ -112,6 +112,7 @@ struct Executor::Impl {
     if (id == no_value) return {};
     const Value& value = graph.at(id);
     if (value.storage != Storage::arena) return parameters_at(value.name).view();
+    if (value.deferred) return {};
     const int64_t offset = plan.offset[static_cast<size_t>(id)];
     if (offset < 0) throw UsageError(format("value '{}' is not used by any node: it has no memory", value.name));
     return value_view(graph, plan, id, arena_data());

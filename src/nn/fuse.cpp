@@ -83,6 +83,27 @@ void move_nodes(Graph& graph, bool (*move)(Graph&, const Node&)) {
   graph.forward_nodes = static_cast<int>(graph.nodes.size());
 }
 
+// Does the node read `id` as the map that it convolves, and nowhere else, and can it normalise that on the way?
+bool can_normalise(const Node& node, ValueId id) {
+  int reads = 0;
+  for_each_read(node, [&](ValueId read) { reads += read == id; });
+  if (reads == 0) return true;
+  const auto* conv = std::get_if<Conv2dSpec>(&node.spec);
+  const auto* transposed = std::get_if<ConvTranspose2dSpec>(&node.spec);
+  // A depthwise kernel would do it again for every tap.
+  const bool whole = (conv && conv->groups == 1) || (transposed && transposed->groups == 1);
+  return whole && reads == 1 && node.src[0].value == id && node.pass != Pass::backward_data;
+}
+
+void defer(Graph& graph, const Node& norm) {
+  const ValueId y = norm.dst[0].value;
+  const Input read{norm.src[0].value, norm.dst[3].value, norm.dst[4].value, norm.act};
+  for (Node& node : graph.nodes) {
+    if (!node.src.empty() && node.src[0].value == y) node.src[0] = read;
+  }
+  graph.at(y).deferred = true;
+}
+
 }  // namespace
 
 void fuse(Graph& graph) { move_nodes(graph, fuse_activation); }
@@ -90,6 +111,17 @@ void fuse(Graph& graph) { move_nodes(graph, fuse_activation); }
 void fold(Graph& graph) {
   move_nodes(graph, fold_batch_norm);
   move_nodes(graph, fold_sum);
+}
+
+void defer_batch_norms(Graph& graph) {
+  for (const Node& node : std::vector<Node>(graph.nodes)) {
+    const auto* norm = std::get_if<BatchNormSpec>(&node.spec);
+    if (!norm || norm->phase == Phase::inference || node.pass != Pass::forward) continue;
+    const ValueId y = node.dst[0].value;
+    const bool possible = std::all_of(graph.nodes.begin(), graph.nodes.end(),
+                                      [&](const Node& reader) { return can_normalise(reader, y); });
+    if (possible && !graph.at(y).external && readers(graph, y) > 0) defer(graph, node);
+  }
 }
 
 }  // namespace pixelwise

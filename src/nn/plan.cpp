@@ -56,7 +56,7 @@ std::vector<Block> value_blocks(const Graph& graph, Range nodes, Plan& plan) {
   for (int i = nodes.begin; i < nodes.end; ++i) {
     for (const ValueId id : operands(graph.nodes[static_cast<size_t>(i)])) {
       const Value& value = graph.at(id);
-      if (value.storage != Storage::arena) continue;
+      if (value.storage != Storage::arena || value.deferred) continue;
       Block& block = of_value[static_cast<size_t>(id)];
       if (!block.offset) {
         block = {value_bytes(graph, plan, id), i, i, &plan.offset[static_cast<size_t>(id)]};

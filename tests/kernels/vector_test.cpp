@@ -89,11 +89,11 @@ std::vector<Case> cases() {
       {"loss, planes", loss, forward, {scores, scores}, {one, one}, false, {}, {}, weights},
       {"loss, ids backward", loss, backward, {scores, ids, one, one}, {scores}, true, {}, {}, weights, 21},
       {"loss, planes backward", loss, backward, {scores, scores, one, one}, {scores}, true, {}, {}, weights},
-      {"batch_norm", norm, forward, {x}, {x, channel, channel}, false, Activation::relu, {}, four},
+      {"batch_norm", norm, forward, {x}, {x, channel, channel, channel, channel}, false, Activation::relu, {}, four},
       {"batch_norm backward",
        norm,
        backward,
-       {x, x, channel, channel},
+       {x, x, channel, channel, channel, channel},
        {x, channel, channel},
        true,
        {},
@@ -290,16 +290,17 @@ TEST(Vector, BatchNormWithAnOutlier) {
       if (isa > best_isa()) continue;
       Problem problem;
       problem.isa = isa;
-      problem.src = {{Type::f32, shape}}, problem.dst = {{Type::f32, shape}, {Type::f32, vector}, {Type::f32, vector}};
+      problem.src = {{Type::f32, shape}}, problem.dst.assign(5, {Type::f32, vector}), problem.dst[0].shape = shape;
       problem.parameters.assign(4, {Type::f32, vector});
       const Kernel kernel = batch_norm_kernels(BatchNormSpec{}, problem).front();
       ASSERT_STREQ(kernel.name, "vector");
-      float weight[]{1, 1, 1}, bias[3]{}, running_mean[3]{}, running_var[3]{}, mean[3]{}, inverse[3]{};
+      float weight[]{1, 1, 1}, bias[3]{}, running_mean[3]{}, running_var[3]{}, mean[3]{}, inverse[3]{}, scale[3]{},
+          shift[3]{};
       std::vector<double> scratch(static_cast<size_t>(kernel.scratch_bytes / 8 + 8));
       Arguments a;
       a.src = {{dense_view(x.data(), Type::f32, shape), {}, {}, Activation::none}};
       a.dst = {{dense_view(y.data(), Type::f32, shape)}};
-      for (float* values : {mean, inverse}) a.dst.push_back({dense_view(values, Type::f32, vector)});
+      for (float* values : {mean, inverse, scale, shift}) a.dst.push_back({dense_view(values, Type::f32, vector)});
       for (float* values : {weight, bias, running_mean, running_var})
         a.parameters.push_back(dense_view(values, Type::f32, vector));
       a.scratch = reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(scratch.data()) + 63) / 64 * 64);

@@ -80,6 +80,7 @@ struct Network {
     }
     fuse(graph);
     differentiate(graph, loss);
+    defer_batch_norms(graph);
     parameters.ensure(graph, 1);
     for (Parameter* parameter : parameters.all()) fill_parameter(*parameter);
     executor = std::make_unique<Executor>(graph, parameters, std::make_shared<Arena>());

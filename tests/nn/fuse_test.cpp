@@ -7,6 +7,7 @@
 
 #include "nn/small_net.hpp"
 #include "pixelwise/nn/executor.hpp"
+#include "pixelwise/nn/plan.hpp"
 
 namespace pixelwise {
 namespace {
@@ -124,6 +125,82 @@ TEST(Fold, LeavesResultsThatOthersRead) {
   const size_t nodes = graph.nodes.size();
   fold(graph);
   EXPECT_EQ(graph.nodes.size(), nodes);
+}
+
+// Batch norms before a Winograd, a strided, a 1x1, a grouped and a transposed convolution, a depthwise one and a
+// pooling.
+Graph normalised_graph(Type type) {
+  Graph graph;
+  Builder b(graph, Phase::training, type);
+  const ValueId image = b.input("image", type, {2, 13, 11, 5}), labels = b.input("labels", Type::u8, {2, 14, 12, 1});
+  int units = 0;
+  const auto unit = [&](ValueId x, const Conv2dSpec& spec) {
+    const std::string name = "n" + std::to_string(++units);
+    return b.batch_norm(b.conv2d(x, name + ".conv", spec), name);
+  };
+  ValueId x = b.relu(unit(image, {32, {3, 3}, {1, 1}, {1, 1}}), "r1");                   // n1 -> Winograd
+  x = b.relu6(unit(x, {32, {3, 3}, {1, 1}, {1, 1}}), "r2");                              // n2 -> stride 2
+  const ValueId half = unit(b.relu(unit(x, {24, {3, 3}, {2, 2}, {1, 1}}), "r3"), {18});  // n3 -> 1x1, n4 -> two
+  x = b.relu(unit(half, {18, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 18}), "r5");                // n5 -> pool
+  x = b.conv2d(b.concat({b.max_pool2d(x, "pool", {{3, 3}, {1, 1}, {1, 1}}).map, half}, "both"), "last", {20});
+  x = b.conv_transpose2d(b.relu(b.batch_norm(x, "n6"), "r6"), "up", {7, {4, 4}, {2, 2}, {1, 1}});
+  const ValueId loss = b.softmax_cross_entropy(x, labels, "loss", {});
+  fuse(graph);
+  differentiate(graph, loss);
+  return graph;
+}
+
+TEST(DeferBatchNorms, ConvolutionsNormaliseWhatTheyRead) {
+  Graph graph = normalised_graph(Type::f32);
+  defer_batch_norms(graph);
+  std::string deferred;
+  for (const Node& node : graph.nodes) {
+    if (std::holds_alternative<BatchNormSpec>(node.spec) && graph.at(node.dst[0].value).deferred)
+      deferred += node.name + " ";
+  }
+  EXPECT_EQ(deferred, "n1 n2 n3 n6 ");
+  const Graph plain = normalised_graph(Type::f32);
+  EXPECT_LT(make_plan(graph, graph.all(), Precision::fp32).arena_bytes,
+            make_plan(plain, plain.all(), Precision::fp32).arena_bytes);
+}
+
+TEST(DeferBatchNorms, NothingElseChanges) {
+  for (const Type type : {Type::f64, Type::f32}) {
+    for (const char* kernels : {"", "im2col", "implicit_gemm,depthwise", "definition"}) {
+      if (type == Type::f64 && *kernels) continue;
+      force_kernels(kernels);
+      const Graph plain = normalised_graph(type);
+      Graph deferred = plain;
+      defer_batch_norms(deferred);
+      std::vector<std::vector<double>> results;
+      for (const Graph& graph : {plain, deferred}) {
+        Parameters parameters;
+        parameters.ensure(graph, 1);
+        fill(parameters);
+        Executor executor(graph, parameters, std::make_shared<Arena>());
+        executor.set_poison(true);
+        fill_normal(executor.view("image"), 3);
+        fill_labels(executor.view("labels"), 4);
+        executor.run();
+        size_t i = 0;
+        for (const Parameter* p : parameters.all()) {
+          const View view = p->trained ? executor.view("diff." + p->name) : p->view();
+          if (i == results.size()) results.emplace_back();
+          std::vector<double> values;
+          for (int64_t k = 0; k < view.shape.count(); ++k)
+            values.push_back(type == Type::f64 ? view.as<double>()[k] : static_cast<double>(view.as<float>()[k]));
+          // A bias before batch norm has the gradient 0, and rounding.
+          const bool nothing = p->name.ends_with(".conv.bias") || p->name == "last.bias";
+          if (results[i].empty())
+            results[i] = values;
+          else if (!nothing)
+            EXPECT_LT(difference(results[i], values), type == Type::f64 ? 1e-11 : 1e-4) << p->name << " " << kernels;
+          ++i;
+        }
+      }
+    }
+  }
+  force_kernels("");
 }
 
 }  // namespace

@@ -5,12 +5,13 @@
 namespace pixelwise {
 
 /// forward:  src = {x}, parameters = {weight, bias, running_mean, running_var}; training: dst = {y, mean,
-///           inverse_deviation} ({1, 1, 1, C} each, saved for backward), running statistics are updated;
-///           inference: dst = {y}, from the running statistics. epilogue.act is applied to y.
-/// backward: src = {x, diff_y, mean, inverse_deviation}, parameters = {weight, bias}, dst = {diff_x, diff_weight,
-///           diff_bias}. epilogue.gate_act names the activation that forward applied: diff_y counts only where it let y
-///           through, which x tells again, so that y need not be kept. diff_x is the full gradient, through the
-///           statistics.
+///           inverse_deviation, scale, shift} (the last four {1, 1, 1, C}), running statistics are updated; y =
+///           act(scale x + shift), act from the epilogue. Where dst[0] is a null View, y is left to its readers.
+///           inference: dst = {y}, from the running statistics.
+/// backward: src = {x, diff_y, mean, inverse_deviation, scale, shift}, dst = {diff_x, diff_weight,
+///           diff_bias}. epilogue.gate_act names the activation that forward applied: diff_y counts only
+///           where it let y through, which x tells again, so that y need not be kept. diff_x is the full gradient,
+///           through the statistics.
 /// In Phase::inference backward: src = {x, diff_y}, parameters = {weight, bias, running_mean, running_var}, the
 ///           statistics are constants.
 Candidates batch_norm_kernels(const BatchNormSpec& spec, const Problem& problem);

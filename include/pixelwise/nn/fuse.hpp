@@ -14,4 +14,9 @@ void fuse(Graph& graph);
 /// then writes act(scale * result + shift + residual) in one pass.
 void fold(Graph& graph);
 
+/// After fuse and differentiate: a batch norm that is read by convolutions alone (forward, and for the gradients of
+/// their weights) only takes the statistics; the convolutions normalise and activate what they pack. Its result is
+/// neither written nor kept for backward.
+void defer_batch_norms(Graph& graph);
+
 }  // namespace pixelwise

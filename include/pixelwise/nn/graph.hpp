@@ -43,6 +43,7 @@ struct Value {
   Shape shape;
   Geometry2d geometry;
   Storage storage = Storage::arena;
+  bool deferred = false;    ///< never in memory: every reader makes it from what a batch norm reads
   bool external = false;    ///< filled or read from outside (image, labels, loss, prediction): alive in all of the run
   Init init = Init::zeros;  ///< parameters and state
   double constant = 0;      ///< of Init::constant
@@ -52,7 +53,7 @@ struct Value {
   ValueId gradient = no_value;     ///< set by differentiate
 };
 
-/// fuse moves a normalise node into its readers by filling in scale, shift and act.
+/// A map as a kernel reads it: act(scale * value + shift); scale and shift are those of a deferred batch norm.
 struct Input {
   ValueId value = no_value, scale = no_value, shift = no_value;
   Activation act = Activation::none;

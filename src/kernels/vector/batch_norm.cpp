@@ -70,8 +70,8 @@ void sample_mean(const View& x, double* sums, float* mean) {
   for (int64_t c = 0; c < x.shape.c; ++c) mean[c] = static_cast<float>(sums[c] / static_cast<double>(samples));
 }
 
-// y = act(x * scale + shift); `factors` holds the scales and the shifts.
-void apply(const BatchNormJob& job, const Arguments& a, const float* factors) {
+// y = act(x * scale + shift)
+void apply(const BatchNormJob& job, const Arguments& a, const float* scale, const float* shift) {
   const View x = a.src[0].view, y = a.dst[0].view;
   const Activation act = a.epilogue.act;
   parallel_for(x.shape.n * job.strips, [&](int64_t chunk, int) {
@@ -80,8 +80,8 @@ void apply(const BatchNormJob& job, const Arguments& a, const float* factors) {
       for (int64_t j = 0; j < x.shape.w; ++j) {
         for (int64_t c = 0; c < x.shape.c; c += lanes) {
           const int64_t left = x.shape.c - c;
-          const vfloat scaled = fma(load_some(x.at<float>(s.n, i, j) + c, left), load_some(factors + c, left),
-                                    load_some(factors + x.shape.c + c, left));
+          const vfloat scaled =
+              fma(load_some(x.at<float>(s.n, i, j) + c, left), load_some(scale + c, left), load_some(shift + c, left));
           store_some(y.at<float>(s.n, i, j) + c, activate(scaled, act), left);
         }
       }
@@ -105,7 +105,7 @@ void batch_norm_forward(const BatchNormJob& job, const Arguments& a) {
       factors[c] = static_cast<float>(scale);
       factors[channels + c] = static_cast<float>(bias[c] - running_mean[c] * scale);
     }
-    return apply(job, a, factors);
+    return apply(job, a, factors, factors + channels);
   }
   // Shifted to about the mean, so that sum of squares - square of sum loses nothing.
   sample_mean(x, total, factors);
@@ -124,10 +124,10 @@ void batch_norm_forward(const BatchNormJob& job, const Arguments& a) {
         static_cast<float>((1 - job.momentum) * running_var[c] + job.momentum * variance * count / (count - 1));
     a.dst[1].view.as<float>()[c] = static_cast<float>(mean);
     a.dst[2].view.as<float>()[c] = static_cast<float>(inverse);
-    factors[c] = static_cast<float>(weight[c] * inverse);
-    factors[channels + c] = static_cast<float>(bias[c] - mean * weight[c] * inverse);
+    a.dst[3].view.as<float>()[c] = static_cast<float>(weight[c] * inverse);
+    a.dst[4].view.as<float>()[c] = static_cast<float>(bias[c] - mean * weight[c] * inverse);
   }
-  apply(job, a, factors);
+  if (a.dst[0].view) apply(job, a, a.dst[3].view.as<float>(), a.dst[4].view.as<float>());
 }
 
 // As the definition (kernels/batch_norm.cpp): diff_x = scale g - through - centred * slope.
@@ -138,14 +138,8 @@ void batch_norm_backward(const BatchNormJob& job, const Arguments& a) {
   const auto count = static_cast<double>(x.shape.n * x.shape.h * x.shape.w);
   auto* total = reinterpret_cast<double*>(a.scratch);
   auto* factors = reinterpret_cast<float*>(a.scratch + job.factors_offset);
-  const float *weight = a.parameters[0].as<float>(), *bias = a.parameters[1].as<float>(),
-              *mean = a.src[2].view.as<float>(), *inverse = a.src[3].view.as<float>();
-  float *y_scale = factors + 3 * channels, *y_shift = factors + 4 * channels;
-  for (int64_t c = 0; c < channels; ++c) {
-    const double scale = static_cast<double>(weight[c]) * inverse[c];
-    y_scale[c] = static_cast<float>(scale);
-    y_shift[c] = static_cast<float>(bias[c] - mean[c] * scale);
-  }
+  const float *mean = a.src[2].view.as<float>(), *inverse = a.src[3].view.as<float>(),
+              *y_scale = a.src[4].view.as<float>(), *y_shift = a.src[5].view.as<float>();
   // diff_y where the activation let y = scale x + shift through.
   const auto gradient = [&](int64_t n, int64_t i, int64_t j, int64_t c, int64_t left, vfloat value) {
     const vfloat g = load_some(diff_y.at<float>(n, i, j) + c, left);
@@ -161,7 +155,7 @@ void batch_norm_backward(const BatchNormJob& job, const Arguments& a) {
            });
   for (int64_t c = 0; c < channels; ++c) {
     const double diff_bias = total[c], diff_weight = total[channels + c] * inverse[c];
-    const double scale = static_cast<double>(weight[c]) * inverse[c];
+    const double scale = y_scale[c];
     factors[c] = static_cast<float>(scale);
     factors[channels + c] = static_cast<float>(scale * diff_bias / count);
     factors[2 * channels + c] = static_cast<float>(scale * diff_weight / count * inverse[c]);

@@ -8,7 +8,7 @@ struct BatchNormJob {
   double eps = 0, momentum = 0;
   bool training = true;
   int64_t rows = 1, strips = 1;  ///< rows of a strip, strips of an image
-  int64_t factors_offset = 0;    ///< bytes: scratch holds 2C total sums, 2C sums a strip, then 5C floats
+  int64_t factors_offset = 0;    ///< bytes: scratch holds 2C total sums, 2C sums a strip, then 3C floats
 };
 
 namespace baseline {

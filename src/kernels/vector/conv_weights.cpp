@@ -32,9 +32,9 @@ Pixels coarse_pixels(const Correlation& c, const Source& coarse, const Chunk& ch
   return p;
 }
 
-// `length` channels of the pixels from `from` on, a vector at a time, become the blocks that outer_run reads, one
-// behind the other: whole pixels are read, whatever their distance.
-void pack_blocks(const float* from, int64_t length, Pixels& p, float* to) {
+// Channels [c0, c0 + length) of the pixels from `from` on become the blocks that outer_run reads, one behind the other:
+// whole pixels are read, whatever their distance.
+void pack_blocks(const Source& s, const float* from, int64_t c0, int64_t length, Pixels& p, float* to) {
   p.fine = to;
   const int64_t step = p.fine_step, row = p.fine_row;
   p.fine_step = 2 * lanes, p.fine_row = p.columns * p.fine_step, p.fine_block = p.rows * p.fine_row;
@@ -42,16 +42,16 @@ void pack_blocks(const float* from, int64_t length, Pixels& p, float* to) {
     for (int64_t x = 0; x < p.columns; ++x, to += p.fine_step) {
       float* block = to;
       for (int64_t i = 0; i < length; i += 2 * lanes, block += p.fine_block) {
-        store(block, load(from + x * step + i));
-        if (i + lanes < length) store(block + lanes, load(from + x * step + i + lanes));
+        store(block, load_source(s, from + x * step, c0 + i, lanes));
+        if (i + lanes < length) store(block + lanes, load_source(s, from + x * step, c0 + i + lanes, lanes));
       }
     }
   }
 }
 
-// A plain source, tap by tap: each meets the pixels whose source lies in the map.
-void add_plain(const Correlation& c, const Source& fine, const Chunk& chunk, const Pixels& band, int64_t n, int64_t q0,
-               int64_t q1) {
+// Whole vectors of channels, tap by tap: each meets the pixels whose source lies in the map.
+void add_taps(const Correlation& c, const Source& fine, const Chunk& chunk, const Pixels& band, int64_t n, int64_t q0,
+              int64_t q1) {
   for (int64_t ky = chunk.k0; ky < chunk.k1; ++ky) {
     for (int64_t kx = 0; kx < c.kernel.w; ++kx) {
       const int64_t dy = ky * c.dilation.h - c.pad.h, dx = kx * c.dilation.w - c.pad.w;
@@ -66,8 +66,8 @@ void add_plain(const Correlation& c, const Source& fine, const Chunk& chunk, con
         p.columns = met.first + part(columns, i + 1, parts) - x;
         p.fine_step = c.stride.w * fine.view.pixel_stride;
         p.fine_row = c.stride.h * fine.view.row_stride;
-        pack_blocks(fine.view.at<float>(n, y.first * c.stride.h + dy, x * c.stride.w + dx) + chunk.i0, chunk.fines, p,
-                    chunk.fine);
+        pack_blocks(fine, fine.view.at<float>(n, y.first * c.stride.h + dy, x * c.stride.w + dx), chunk.i0, chunk.fines,
+                    p, chunk.fine);
         outer_run(p, chunk.fines, chunk.channels, chunk.sums + (ky - chunk.k0) * chunk.run + kx * chunk.tap,
                   chunk.sums_row);
       }
@@ -75,7 +75,7 @@ void add_plain(const Correlation& c, const Source& fine, const Chunk& chunk, con
   }
 }
 
-// Any source: rows are packed with their border. Without dilation the taps of a row are one run of (column, channel).
+// Any channels: rows are packed with their border. Without dilation the taps of a row are one run of (column, channel).
 void add_packed(const Correlation& c, const Source& fine, const Chunk& chunk, const Pixels& band, int64_t n, int64_t q0,
                 int64_t q1) {
   const int64_t top = q0 * c.stride.h + chunk.k0 * c.dilation.h - c.pad.h;
@@ -136,13 +136,13 @@ void add_slabs(const Correlation& c, const Destination& dst, const float* slabs)
 void run_chunk(const Correlation& c, const Arguments& a, const Chunk& chunk, int64_t slab) {
   const Source &fine = a.src[static_cast<size_t>(c.fine_operand)],
                &coarse = a.src[static_cast<size_t>(1 - c.fine_operand)];
-  const bool plain = fine.plain() && c.fine.c % lanes == 0;
+  const bool whole = c.fine.c % lanes == 0;
   std::memset(chunk.sums, 0, static_cast<size_t>(chunk.channels * chunk.sums_row) * sizeof(float));
   const int64_t all = c.coarse.n * c.bands;
   for (int64_t i = part(all, slab, c.slabs); i < part(all, slab + 1, c.slabs); ++i) {
     const int64_t n = i / c.bands, q0 = i % c.bands * c.rows, q1 = least(q0 + c.rows, c.coarse.h);
     const Pixels band = coarse_pixels(c, coarse, chunk, n, q0, q1);
-    plain ? add_plain(c, fine, chunk, band, n, q0, q1) : add_packed(c, fine, chunk, band, n, q0, q1);
+    whole ? add_taps(c, fine, chunk, band, n, q0, q1) : add_packed(c, fine, chunk, band, n, q0, q1);
   }
 }
 

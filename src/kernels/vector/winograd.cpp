@@ -83,6 +83,7 @@ struct Reader {
   [[gnu::always_inline]] vfloat operator()(const float* p) const {
     return activate(load_some(p, left) * scale + shift, act);
   }
+  [[gnu::always_inline]] vfloat whole(const float* p) const { return activate(load(p) * scale + shift, act); }
 };
 
 struct Channels {
@@ -106,6 +107,10 @@ template <int size, class Fn>
       continue;
     }
     const Reader read(s, c);
+    if (inside && map.c - c >= lanes) {
+      transform([&](int i, int j) { return read.whole(data + origin + i * row + j * pixel); }, c);
+      continue;
+    }
     transform(
         [&](int i, int j) {
           const int64_t y = y0 + i * dy, x = x0 + j * dx;

@@ -19,7 +19,7 @@ std::vector<TensorDesc> infer(const Graph& graph, const Node& node) {
   if (x.shape.pixels() < 2)
     reject(node, "training normalises over one value a channel (a map of {}): use a larger batch or crop",
            to_string(x.shape));
-  return {{x.type, x.shape}, {x.type, vector}, {x.type, vector}};
+  return {{x.type, x.shape}, {x.type, vector}, {x.type, vector}, {x.type, vector}, {x.type, vector}};
 }
 
 void gradient(GradientBuilder& gradients, const Node& node) {
@@ -30,8 +30,7 @@ void gradient(GradientBuilder& gradients, const Node& node) {
   Node backward = backward_node(node, Pass::backward);
   backward.src = {{x}, {diff_y}};
   if (std::get<BatchNormSpec>(node.spec).phase == Phase::training) {
-    backward.src.insert(backward.src.end(), {{node.dst[1].value}, {node.dst[2].value}});
-    backward.parameters = {node.parameters[0], node.parameters[1]};
+    for (size_t i = 1; i < node.dst.size(); ++i) backward.src.push_back({node.dst[i].value});
   } else {
     backward.parameters = node.parameters;
   }
