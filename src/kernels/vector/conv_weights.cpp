@@ -8,6 +8,8 @@
 namespace pixelwise::PIXELWISE_ISA {
 namespace {
 
+constexpr int64_t packed_channels = 64;  // above, the channels of a block are packed for every tap
+
 // What one chunk owns: rows [k0, k1) of the kernel, coarse channels [o0, o0 + channels), fine channels [i0, i0 +
 // fines), and their sums in scratch: [channel][tap row][(tap column, fine channel), padded to vectors].
 struct Chunk {
@@ -57,7 +59,10 @@ void add_taps(const Correlation& c, const Source& fine, const Chunk& chunk, cons
       const int64_t dy = ky * c.dilation.h - c.pad.h, dx = kx * c.dilation.w - c.pad.w;
       const Span y = inside(q0, q1, c.stride.h, dy, c.fine.h), met = inside(0, c.coarse.w, c.stride.w, dx, c.fine.w);
       if (y.first >= y.last || met.first >= met.last) continue;
-      const int64_t columns = met.last - met.first, parts = (columns + outer_pixels - 1) / outer_pixels;
+      // Few channels: neighbouring pixels lie close enough together as they are.
+      const bool in_place = fine.plain() && c.fine.c <= packed_channels;
+      const int64_t columns = met.last - met.first, most_columns = in_place ? columns : outer_pixels;
+      const int64_t parts = (columns + most_columns - 1) / most_columns;
       for (int64_t i = 0; i < parts; ++i) {
         const int64_t x = met.first + part(columns, i, parts);
         Pixels p = band;
@@ -66,8 +71,9 @@ void add_taps(const Correlation& c, const Source& fine, const Chunk& chunk, cons
         p.columns = met.first + part(columns, i + 1, parts) - x;
         p.fine_step = c.stride.w * fine.view.pixel_stride;
         p.fine_row = c.stride.h * fine.view.row_stride;
-        pack_blocks(fine, fine.view.at<float>(n, y.first * c.stride.h + dy, x * c.stride.w + dx), chunk.i0, chunk.fines,
-                    p, chunk.fine);
+        p.fine = fine.view.at<float>(n, y.first * c.stride.h + dy, x * c.stride.w + dx);
+        p.fine_block = 2 * lanes;
+        if (!in_place) pack_blocks(fine, p.fine, chunk.i0, chunk.fines, p, chunk.fine);
         outer_run(p, chunk.fines, chunk.channels, chunk.sums + (ky - chunk.k0) * chunk.run + kx * chunk.tap,
                   chunk.sums_row);
       }
@@ -136,7 +142,7 @@ void add_slabs(const Correlation& c, const Destination& dst, const float* slabs)
 void run_chunk(const Correlation& c, const Arguments& a, const Chunk& chunk, int64_t slab) {
   const Source &fine = a.src[static_cast<size_t>(c.fine_operand)],
                &coarse = a.src[static_cast<size_t>(1 - c.fine_operand)];
-  const bool whole = c.fine.c % lanes == 0;
+  const bool whole = c.fine.c % lanes == 0 && (fine.plain() || c.fine.c > packed_channels);
   std::memset(chunk.sums, 0, static_cast<size_t>(chunk.channels * chunk.sums_row) * sizeof(float));
   const int64_t all = c.coarse.n * c.bands;
   for (int64_t i = part(all, slab, c.slabs); i < part(all, slab + 1, c.slabs); ++i) {
