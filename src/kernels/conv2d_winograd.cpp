@@ -39,7 +39,9 @@ void block_tiles(Winograd& w, int64_t lanes) {
   w.group = w.prepacked ? std::min(w.band, most) : w.band;
 }
 
-int64_t points(int64_t tile) { return (tile + 2) * (tile + 2); }
+// The width of the kernel that a tile is for.
+int64_t taps_of(int64_t tile) { return tile == 2 ? 7 : 3; }
+int64_t points(int64_t tile) { return (tile + taps_of(tile) - 1) * (tile + taps_of(tile) - 1); }
 
 // Tiles of a sub-image, along both axes.
 Size tiles_of(Size map, Size dilation, int64_t tile) {
@@ -59,7 +61,7 @@ Winograd tiles_between(const Convolution& conv, const Shape& src, const Shape& d
   w.dst = dst;
   w.dilation = conv.dilation;
   w.offset = {-conv.pad.h, -conv.pad.w};
-  w.tile = tile;
+  w.tile = tile, w.kernel = taps_of(tile);
   w.phases = {std::min(conv.dilation.h, dst.h), std::min(conv.dilation.w, dst.w)};
   w.tiles = tiles_of(dst.size(), conv.dilation, tile);
   w.pitch = odd_lines(src.c);
@@ -70,7 +72,8 @@ Winograd plan(const Convolution& conv, const Problem& problem, int64_t tile) {
   const int64_t lanes = lanes_of(problem.isa);
   Winograd w = tiles_between(conv, problem.src[0].shape, problem.dst[0].shape, tile);
   w.transposed_weights = (problem.pass == Pass::forward) == conv.transposed;
-  if (w.transposed_weights) w.offset = {conv.pad.h - 2 * conv.dilation.h, conv.pad.w - 2 * conv.dilation.w};
+  if (w.transposed_weights)
+    w.offset = {conv.pad.h - (conv.kernel.h - 1) * conv.dilation.h, conv.pad.w - (conv.kernel.w - 1) * conv.dilation.w};
   block_channels(w, lanes);
   block_tiles(w, lanes);
   return w;
@@ -107,7 +110,8 @@ std::string declines(const Convolution& conv, const Problem& problem, int64_t ti
     }
   }
   if (conv.groups > 1) return format("{} groups: it is for 1", conv.groups);
-  if (conv.kernel != Size{3, 3}) return format("kernel {}: it is for 3x3", to_string(conv.kernel));
+  const int64_t taps = taps_of(tile);
+  if (conv.kernel != Size{taps, taps}) return format("kernel {}: it is for {}x{}", to_string(conv.kernel), taps, taps);
   if (conv.stride != Size{1, 1}) return format("stride {}: it is for 1", to_string(conv.stride));
   return {};
 }
@@ -119,7 +123,7 @@ Size tiled_map(const Convolution& conv, const Problem& problem) {
 }
 
 Kernel winograd_kernel(const Convolution& conv, const Problem& problem, int64_t tile) {
-  Kernel kernel{tile == 4 ? "winograd4" : "winograd6"};
+  Kernel kernel{tile == 2 ? "winograd2" : tile == 4 ? "winograd4" : "winograd6"};
   kernel.declined = declines(conv, problem, tile);
   if (!kernel.declined.empty()) return kernel;
   const WinogradEntries& entries = winograd_entries(problem.isa);
@@ -155,16 +159,20 @@ Candidates winograd_kernels(const Convolution& conv, const Problem& problem) {
   const Size map = tiled_map(conv, problem);
   const bool larger = std::min(conv.fine_channels, conv.coarse_channels) >= 256 &&
                       5 * products(map, conv.dilation, 6) <= 4 * products(map, conv.dilation, 4);
-  Candidates all{winograd_kernel(conv, problem, 4), winograd_kernel(conv, problem, 6)};
-  if (larger) std::swap(all[0], all[1]);
+  Candidates all;
+  for (const int64_t tile : {int64_t{larger ? 6 : 4}, int64_t{larger ? 4 : 6}, int64_t{2}})
+    all.push_back(winograd_kernel(conv, problem, tile));
   return all;
 }
 
 bool winograd_pays(const Convolution& conv, const Problem& problem) {
   const Size map = tiled_map(conv, problem);
-  const int64_t fewest = std::min(products(map, conv.dilation, 4), products(map, conv.dilation, 6));
+  const int64_t fewest = conv.kernel.h == 7
+                             ? products(map, conv.dilation, 2)
+                             : std::min(products(map, conv.dilation, 4), products(map, conv.dilation, 6));
   return std::min(conv.fine_channels, conv.coarse_channels) >= 16 &&
-         conv.fine_channels * conv.coarse_channels >= 1024 && 2 * fewest <= 9 * map.h * map.w;
+         conv.fine_channels * conv.coarse_channels >= 1024 &&
+         2 * fewest <= conv.kernel.h * conv.kernel.w * map.h * map.w;
 }
 
 }  // namespace pixelwise

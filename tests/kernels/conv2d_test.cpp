@@ -38,6 +38,8 @@ const Case cases[] = {
     {"atrous beyond the map", {1, 9, 7, 32}, 16, {3, 3}, {1, 1}, {12, 12}, {12, 12}},
     {"stride 2, dilation 2", {1, 14, 15, 12}, 9, {3, 3}, {2, 2}, {2, 2}, {2, 2}},
     {"stride 4, dilation 2", {1, 14, 15, 12}, 9, {3, 3}, {4, 4}, {2, 2}, {2, 2}},
+    {"7x7", {2, 10, 13, 20}, 34, {7, 7}, {1, 1}, {3, 3}},
+    {"7x7 atrous, no padding", {1, 23, 25, 18}, 9, {7, 7}, {1, 1}, {0, 0}, {2, 3}},
     {"axes differ", {2, 12, 19, 10}, 18, {2, 5}, {1, 2}, {1, 0}, {3, 2}},
     {"atrous, many channels", {2, 11, 9, 70}, 33, {3, 3}, {1, 1}, {5, 4}, {5, 4}},
     {"atrous, many channels, beyond the map", {1, 6, 8, 520}, 70, {3, 2}, {1, 1}, {7, 2}, {7, 2}},
@@ -268,13 +270,15 @@ TEST(Conv2d, EveryKernelAgreesWithTheDefinition) {
   }
 }
 
-// What precision fp32 allows, channel by channel, on maps as a ReLU leaves them. The last two have more weights than
-// are transformed beforehand.
+// What precision fp32 allows, channel by channel, on maps as a ReLU leaves them. Some have more weights than are
+// transformed beforehand.
 TEST(Conv2d, WinogradErrsByLessThanPrecisionAllows) {
   const Case deep[] = {{"64 channels", {1, 26, 22, 64}, 32, {3, 3}, {1, 1}, {1, 1}},
                        {"512 channels", {1, 13, 18, 512}, 24, {3, 3}, {1, 1}, {1, 1}},
                        {"atrous", {1, 26, 18, 128}, 24, {3, 3}, {1, 1}, {2, 2}, {2, 2}},
                        {"many weights", {1, 7, 5, 600}, 200, {3, 3}, {1, 1}, {1, 1}},
+                       {"7x7", {1, 14, 11, 64}, 64, {7, 7}, {1, 1}, {3, 3}},
+                       {"7x7, many weights", {1, 5, 4, 600}, 70, {7, 7}, {1, 1}, {3, 3}},
                        {"many weights, many images", {9, 2, 1, 200}, 600, {3, 3}, {1, 1}, {1, 1}}};
   for (const Case& c : deep) {
     for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
@@ -295,7 +299,7 @@ TEST(Conv2d, WinogradErrsByLessThanPrecisionAllows) {
           o.dst[0].view64.data = o.dst[0].wide.data();
           EXPECT_LT(o.dst[0].error_of_channels(), 5e-5) << c.name << ", " << kernel.name << ", " << to_string(set);
         }
-        EXPECT_EQ(kernels, 2) << c.name;
+        EXPECT_EQ(kernels, c.kernel.h == 7 ? 1 : 2) << c.name;
       }
     }
   }
@@ -303,8 +307,8 @@ TEST(Conv2d, WinogradErrsByLessThanPrecisionAllows) {
 
 TEST(Conv2d, WinogradServesPrecisionFp32WhereItPays) {
   if (std::getenv("PIXELWISE_KERNELS")) GTEST_SKIP() << "other kernels are forced";
-  const auto selected = [](Precision precision, const Shape& x, Size dilation) {
-    const Case c{"", x, x.c, {3, 3}, {1, 1}, dilation, dilation};
+  const auto selected = [](Precision precision, const Shape& x, Size dilation, int64_t kernel = 3) {
+    const Case c{"", x, x.c, {kernel, kernel}, {1, 1}, dilation, dilation};
     Problem problem = problem_of(operands(c, Pass::forward, {}), Pass::forward, false, best_isa());
     problem.precision = precision;
     return std::string(select(candidates(c, {}, problem)).name);
@@ -312,6 +316,7 @@ TEST(Conv2d, WinogradServesPrecisionFp32WhereItPays) {
   EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {1, 1}), "winograd4");
   EXPECT_EQ(selected(Precision::fp32, {1, 24, 24, 256}, {1, 1}), "winograd6");
   EXPECT_EQ(selected(Precision::fp32, {1, 24, 24, 32}, {2, 2}), "winograd4");
+  EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {1, 1}, 7), "winograd2");
   EXPECT_EQ(selected(Precision::strict, {1, 20, 20, 64}, {1, 1}), "implicit_gemm");
   EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 16}, {1, 1}), "implicit_gemm");  // few channels
   EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {9, 9}), "implicit_gemm");  // sub-images of 3x3

@@ -34,34 +34,33 @@ Place place_of(const Winograd& w, int64_t index) {
           column / w.tiles.w + column % w.tiles.w * w.tile * w.dilation.w};
 }
 
-// Nine taps for source channels [c0, c0 + channels) (at most a slice), as to[tap][channel][lane]; 0 in lanes past the
+// R x R taps for source channels [c0, c0 + channels) (at most a slice), as to[tap][channel][lane]; 0 in lanes past the
 // last destination channel.
+template <int R>
 void gather_taps(const Winograd& w, const View& weights, const Block& block, int64_t c0, int64_t channels, float* to) {
   const int64_t count = least(block.width, w.dst.c - block.o0);
-  for (int64_t k = 0; k < 9; ++k, to += slice * block.width) {
+  for (int64_t k = 0; k < R * R; ++k, to += slice * block.width) {
     if (w.transposed_weights)
-      copy_outputs(weights.at<float>(c0, 2 - k / 3, 2 - k % 3) + block.o0, weights.image_stride, count, channels,
-                   block.width, to);
+      copy_outputs(weights.at<float>(c0, R - 1 - k / R, R - 1 - k % R) + block.o0, weights.image_stride, count,
+                   channels, block.width, to);
     else
-      pack_outputs(weights.at<float>(block.o0, k / 3, k % 3) + c0, weights.image_stride, count, channels, block.width,
+      pack_outputs(weights.at<float>(block.o0, k / R, k % R) + c0, weights.image_stride, count, channels, block.width,
                    to);
   }
 }
 
 // The transformed weights of a block and source channels [c0, c0 + channels): [point][channel][lane].
-template <int M>
+template <int M, int R>
 void make_panel(const Winograd& w, const View& weights, const Block& block, int64_t c0, int64_t channels, float* to) {
-  alignas(64) float taps[9 * slice * 2 * lanes];
+  alignas(64) float taps[R * R * slice * 2 * lanes];
   const int64_t step = Winograd::panel_step(channels, block.width);
   for (int64_t c = 0; c < channels; c += slice) {
     const int64_t some = least(slice, channels - c);
-    gather_taps(w, weights, block, c0 + c, some, taps);
+    gather_taps<R>(w, weights, block, c0 + c, some, taps);
     for (int64_t i = 0; i < some * block.width; i += lanes) {
-      vfloat g[9];
-#pragma GCC unroll 9
-      for (int k = 0; k < 9; ++k) g[k] = load(taps + k * slice * block.width + i);
       float* panel = to + c * block.width + i;
-      transform_weights<M>(g, [&](int y, int x, vfloat v) { store(panel + (y * (M + 2) + x) * step, v); });
+      transform_weights<M, R>([&](int y, int x) { return load(taps + (y * R + x) * slice * block.width + i); },
+                              [&](int y, int x, vfloat v) { store(panel + (y * (M + R - 1) + x) * step, v); });
     }
   }
 }
@@ -123,27 +122,27 @@ template <int size, class Fn>
 
 // The transformed source of the tile at `place`: point p goes to to[p * step], in blocks of two vectors of channels,
 // `block` floats from block to block.
-template <int M>
+template <int M, int R>
 void source_tile(const Winograd& w, const Source& s, const Channels& channels, const Place& place, float* to,
                  int64_t step, int64_t block) {
-  for_channels<M + 2>(
+  for_channels<M + R - 1>(
       s, channels, w.dilation, place.n, place.y + w.offset.h, place.x + w.offset.w, [&](const auto& read, int64_t c) {
         const int64_t i = c - channels.first;
         float* at = to + i / (2 * lanes) * block + i % (2 * lanes);
-        transform_source<M>(read, [&](int i, int j, vfloat v) { store(at + (i * (M + 2) + j) * step, v); });
+        transform_source<M, R>(read, [&](int i, int j, vfloat v) { store(at + (i * (M + R - 1) + j) * step, v); });
       });
 }
 
 // The same of the gradient of its result.
-template <int M>
+template <int M, int R>
 void gradient_tile(const Winograd& w, const Source& s, const Place& place, float* to, int64_t step) {
   for_channels<M>(s, {0, s.view.shape.c}, w.dilation, place.n, place.y, place.x, [&](const auto& read, int64_t c) {
-    transform_gradient<M>(read, [&](int i, int j, vfloat v) { store(to + c + (i * (M + 2) + j) * step, v); });
+    transform_gradient<M, R>(read, [&](int i, int j, vfloat v) { store(to + c + (i * (M + R - 1) + j) * step, v); });
   });
 }
 
 // The sums of the tile at `place` for a block of channels leave the kernel.
-template <int M>
+template <int M, int R>
 void result_tile(const Winograd& w, const Arguments& a, const Block& block, const Place& place, const float* sums) {
   const Epilogue& e = a.epilogue;
   const float* bias = a.parameters.size() > 1 && a.parameters[1] ? a.parameters[1].as<float>() : nullptr;
@@ -152,20 +151,21 @@ void result_tile(const Winograd& w, const Arguments& a, const Block& block, cons
   for (int64_t o = 0; o < block.width && block.o0 + o < w.dst.c; o += lanes) {
     const int64_t c = block.o0 + o, left = w.dst.c - c;
     const vfloat start = bias ? load_some(bias + c, left) : zero();
-    transform_result<M>([&](int i, int j) { return load(sums + (i * (M + 2) + j) * step + o); },
-                        [&](int i, int j, vfloat v) {
-                          const int64_t y = place.y + i * w.dilation.h, x = place.x + j * w.dilation.w;
-                          if (y >= w.dst.h || x >= w.dst.w) return;
-                          leave_vector(v + start, e, c, e.residual ? e.residual.at<float>(place.n, y, x) + c : nullptr,
-                                       e.gate ? e.gate.at<float>(place.n, y, x) + c : nullptr, add,
-                                       a.dst[0].view.at<float>(place.n, y, x) + c, left);
-                        });
+    transform_result<M, R>([&](int i, int j) { return load(sums + (i * (M + R - 1) + j) * step + o); },
+                           [&](int i, int j, vfloat v) {
+                             const int64_t y = place.y + i * w.dilation.h, x = place.x + j * w.dilation.w;
+                             if (y >= w.dst.h || x >= w.dst.w) return;
+                             leave_vector(v + start, e, c,
+                                          e.residual ? e.residual.at<float>(place.n, y, x) + c : nullptr,
+                                          e.gate ? e.gate.at<float>(place.n, y, x) + c : nullptr, add,
+                                          a.dst[0].view.at<float>(place.n, y, x) + c, left);
+                           });
   }
 }
 
 // Tiles [first, last): the products of one block of destination channels, and their way out. `source` is the
 // transformed source of tile `first`.
-template <int M>
+template <int M, int R>
 void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t first, int64_t last,
               const float* source, float* scratch) {
   alignas(64) static constexpr float zeros[2 * lanes] = {};
@@ -177,7 +177,7 @@ void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t
     if (w.prepacked)
       panel = reinterpret_cast<const float*>(a.packed) + panel_offset(w, block, c0, i);
     else
-      make_panel<M>(w, a.parameters[0], block, c0, channels, made);
+      make_panel<M, R>(w, a.parameters[0], block, c0, channels, made);
     for (int64_t p = 0; p < w.points(); ++p) {
       const Run run{0, panel + p * Winograd::panel_step(channels, block.width)};
       for (int64_t r = 0; r < rows; ++r) {
@@ -186,67 +186,75 @@ void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t
         float* to = scratch + p * step + t * block.width;
         const float* init = i == 0 ? zeros : to;
         const int64_t init_step = i == 0 ? 0 : block.width;
-        with_constant<tile_rows>(part(count, r + 1, rows) - t, [&]<int R>() {
-          block.width == lanes ? tile<R, 1>(x, w.pitch, &run, 1, channels, init, init_step, to)
-                               : tile<R, 2>(x, w.pitch, &run, 1, channels, init, init_step, to);
+        with_constant<tile_rows>(part(count, r + 1, rows) - t, [&]<int Rows>() {
+          block.width == lanes ? tile<Rows, 1>(x, w.pitch, &run, 1, channels, init, init_step, to)
+                               : tile<Rows, 2>(x, w.pitch, &run, 1, channels, init, init_step, to);
         });
       }
     }
   }
-  for (int64_t t = 0; t < count; ++t) result_tile<M>(w, a, block, place_of(w, first + t), scratch + t * block.width);
+  for (int64_t t = 0; t < count; ++t) result_tile<M, R>(w, a, block, place_of(w, first + t), scratch + t * block.width);
 }
 
-template <int M>
+template <int M, int R>
 void transform_band(const Winograd& w, const Arguments& a, int64_t first, int64_t last, float* to) {
   for (int64_t t = first; t < last; ++t, to += w.pitch)
-    source_tile<M>(w, a.src[0], {0, w.src.c}, place_of(w, t), to, w.source_step(), 2 * lanes);
+    source_tile<M, R>(w, a.src[0], {0, w.src.c}, place_of(w, t), to, w.source_step(), 2 * lanes);
 }
 
 // Every thread has bands of its own, whose transformed source stays in its L2 cache.
-template <int M>
+template <int M, int R>
 void run_private(const Winograd& w, const Arguments& a) {
   parallel_for(w.bands(), [&](int64_t band, int thread) {
     float* source = reinterpret_cast<float*>(a.scratch) + thread * w.thread_floats();
     const int64_t first = band * w.band, last = least(first + w.band, w.count());
-    transform_band<M>(w, a, first, last, source);
+    transform_band<M, R>(w, a, first, last, source);
     for (int64_t b = 0; b < w.out_blocks; ++b)
-      multiply<M>(w, a, block_of(w, b), first, last, source, source + w.source_floats());
+      multiply<M, R>(w, a, block_of(w, b), first, last, source, source + w.source_floats());
   });
 }
 
 // All threads transform one large band, then share out the destination channels: many channels, few tiles.
-template <int M>
+template <int M, int R>
 void run_shared(const Winograd& w, const Arguments& a) {
   float* source = reinterpret_cast<float*>(a.scratch);
   for (int64_t first = 0; first < w.count(); first += w.band) {
     const int64_t count = least(w.band, w.count() - first), groups = (count + w.group - 1) / w.group;
     parallel_for((count + 3) / 4, [&](int64_t chunk, int) {
-      transform_band<M>(w, a, first + chunk * 4, first + least(chunk * 4 + 4, count), source + chunk * 4 * w.pitch);
+      transform_band<M, R>(w, a, first + chunk * 4, first + least(chunk * 4 + 4, count), source + chunk * 4 * w.pitch);
     });
     parallel_for(w.out_blocks * groups, [&](int64_t chunk, int thread) {
       const int64_t t0 = part(count, chunk % groups, groups), t1 = part(count, chunk % groups + 1, groups);
-      multiply<M>(w, a, block_of(w, chunk / groups), first + t0, first + t1, source + t0 * w.pitch,
-                  source + w.source_floats() + thread * w.thread_floats());
+      multiply<M, R>(w, a, block_of(w, chunk / groups), first + t0, first + t1, source + t0 * w.pitch,
+                     source + w.source_floats() + thread * w.thread_floats());
     });
   }
 }
 
-template <int M>
+template <int M, int R>
 void pack_all(const Winograd& w, const Arguments& a) {
   float* packed = reinterpret_cast<float*>(a.packed);
   parallel_for(w.out_blocks * w.in_blocks, [&](int64_t chunk, int) {
     const Block block = block_of(w, chunk / w.in_blocks);
     const int64_t i = chunk % w.in_blocks, c0 = i * w.in_block;
-    make_panel<M>(w, a.parameters[0], block, c0, least(w.in_block, w.src.c - c0),
-                  packed + panel_offset(w, block, c0, i));
+    make_panel<M, R>(w, a.parameters[0], block, c0, least(w.in_block, w.src.c - c0),
+                     packed + panel_offset(w, block, c0, i));
   });
 }
 
-void pack(const Winograd& w, const Arguments& a) { w.tile == 4 ? pack_all<4>(w, a) : pack_all<6>(w, a); }
+// fn.template operator()<M, R>() for the tile and the kernel.
+template <class Fn>
+void with_tile(const Winograd& w, const Fn& fn) {
+  if (w.kernel == 7) return fn.template operator()<2, 7>();
+  w.tile == 4 ? fn.template operator()<4, 3>() : fn.template operator()<6, 3>();
+}
+
+void pack(const Winograd& w, const Arguments& a) {
+  with_tile(w, [&]<int M, int R>() { pack_all<M, R>(w, a); });
+}
 
 void run(const Winograd& w, const Arguments& a) {
-  if (w.shared) return w.tile == 4 ? run_shared<4>(w, a) : run_shared<6>(w, a);
-  w.tile == 4 ? run_private<4>(w, a) : run_private<6>(w, a);
+  with_tile(w, [&]<int M, int R>() { w.shared ? run_shared<M, R>(w, a) : run_private<M, R>(w, a); });
 }
 
 // A block of fine channels (two vectors of them) and a group of coarse channels: what a chunk of the product makes.
@@ -276,21 +284,21 @@ void add_products(const WinogradWeights& w, const Pair& pair, bool first, int64_
 }
 
 // The gradient of a pair's weights.
-template <int M>
+template <int M, int R>
 void leave_weights(const WinogradWeights& w, const Destination& dst, const Pair& pair, const float* sums) {
   for (int64_t o = pair.coarse.first; o < pair.coarse.last; ++o, sums += 2 * lanes) {
     for (int64_t c = pair.fine.first; c < pair.fine.last; c += lanes) {
       const int64_t left = pair.fine.last - c;
       const auto sum = [&](int i, int j) {
-        return load(sums + (i * (M + 2) + j) * w.sums_step() + c - pair.fine.first);
+        return load(sums + (i * (M + R - 1) + j) * w.sums_step() + c - pair.fine.first);
       };
-      transform_weights_gradient<M>(
+      transform_weights_gradient<M, R>(
           sum, [&](int y, int x, vfloat v) { put_some(dst.view.at<float>(o, y, x) + c, v, left, dst.mode); });
     }
   }
 }
 
-template <int M>
+template <int M, int R>
 void run_weights(const WinogradWeights& w, const Arguments& a) {
   const Winograd& map = w.map;
   const Source &fine = a.src[static_cast<size_t>(w.fine_operand)],
@@ -305,15 +313,15 @@ void run_weights(const WinogradWeights& w, const Arguments& a) {
       const Channels channels{block * w.in_block, least((block + blocks) * w.in_block, map.src.c)};
       parallel_for(count, [&](int64_t t, int) {
         const Place place = place_of(map, first + t);
-        source_tile<M>(map, fine, channels, place, fines + t * 2 * lanes, w.fine_step(), map.band * 2 * lanes);
-        if (block == 0) gradient_tile<M>(map, coarse, place, coarses + t * w.coarse_pitch, w.coarse_step());
+        source_tile<M, R>(map, fine, channels, place, fines + t * 2 * lanes, w.fine_step(), map.band * 2 * lanes);
+        if (block == 0) gradient_tile<M, R>(map, coarse, place, coarses + t * w.coarse_pitch, w.coarse_step());
       });
       parallel_for(blocks * w.out_groups, [&](int64_t chunk, int thread) {
         const int64_t i = chunk / w.out_groups, group = chunk % w.out_groups;
         const Pair pair = pair_of(w, block + i, group);
         float* to = sums + (w.whole() ? thread : (block + i) * w.out_groups + group) * w.block_floats();
         add_products(w, pair, first == 0, count, fines + i * map.band * 2 * lanes, coarses, to);
-        if (first + count == map.count()) leave_weights<M>(w, a.dst[0], pair, to);
+        if (first + count == map.count()) leave_weights<M, R>(w, a.dst[0], pair, to);
       });
     }
   }
@@ -321,7 +329,7 @@ void run_weights(const WinogradWeights& w, const Arguments& a) {
 }
 
 void weights(const WinogradWeights& w, const Arguments& a) {
-  w.map.tile == 4 ? run_weights<4>(w, a) : run_weights<6>(w, a);
+  with_tile(w.map, [&]<int M, int R>() { run_weights<M, R>(w, a); });
 }
 
 }  // namespace

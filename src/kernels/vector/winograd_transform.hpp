@@ -1,19 +1,21 @@
-// The minimal filtering algorithms F(4, 3) and F(6, 3) of Winograd 1980, applied to both axes of a tile as Lavin, Gray
-// 2016, "Fast algorithms for convolutional neural networks": with d a tile of the source, g a kernel, y the result,
+// The minimal filtering algorithms F(4, 3), F(6, 3) and F(2, 7) of Winograd 1980, applied to both axes of a tile as
+// Lavin, Gray 2016, "Fast algorithms for convolutional neural networks": with d a tile of the source, g a kernel, y the
+// result,
 //   y = A^T ((G g G^T) * (B^T d B)) A        (* element by element, summed over the source's channels)
 //   diff_g = G^T ((A diff_y A^T) * (B^T d B)) G        (summed over the tiles)
-// The points are 0, 1, -1, 2, -2 (1/2, -1/2) and infinity. The rows of two points of opposite sign share their even and
-// odd halves.
+// The points are 0, 1, -1, 2, -2 (1/2, -1/2) and infinity: B depends on their number alone, so that F(6, 3) and F(2, 7)
+// share it. The rows of two points of opposite sign share their even and odd halves.
 #pragma once
 #include "core/simd.hpp"
 
 namespace pixelwise::PIXELWISE_ISA {
 
-template <int M>
+/// M results by a kernel of R taps.
+template <int M, int R>
 struct Transform;
 
 template <>
-struct Transform<4> {
+struct Transform<4, 3> {
   static constexpr float weights[6][3] = {{1 / 4.0f, 0, 0},
                                           {-1 / 6.0f, -1 / 6.0f, -1 / 6.0f},
                                           {-1 / 6.0f, 1 / 6.0f, -1 / 6.0f},
@@ -46,7 +48,7 @@ struct Transform<4> {
 };
 
 template <>
-struct Transform<6> {
+struct Transform<6, 3> {
   static constexpr float weights[8][3] = {{1, 0, 0},
                                           {-2 / 9.0f, -2 / 9.0f, -2 / 9.0f},
                                           {-2 / 9.0f, 2 / 9.0f, -2 / 9.0f},
@@ -88,6 +90,31 @@ struct Transform<6> {
   }
 };
 
+template <>
+struct Transform<2, 7> {
+  static constexpr float w1 = -2 / 9.0f, w2 = 1 / 90.0f, w3 = 32 / 45.0f;
+  static constexpr float weights[8][7] = {{1, 0, 0, 0, 0, 0, 0},
+                                          {w1, w1, w1, w1, w1, w1, w1},
+                                          {w1, -w1, w1, -w1, w1, -w1, w1},
+                                          {w2, 2 * w2, 4 * w2, 8 * w2, 16 * w2, 32 * w2, 64 * w2},
+                                          {w2, -2 * w2, 4 * w2, -8 * w2, 16 * w2, -32 * w2, 64 * w2},
+                                          {w3, w3 / 2, w3 / 4, w3 / 8, w3 / 16, w3 / 32, w3 / 64},
+                                          {w3, -w3 / 2, w3 / 4, -w3 / 8, w3 / 16, -w3 / 32, w3 / 64},
+                                          {0, 0, 0, 0, 0, 0, 1}};
+  [[gnu::always_inline]] static void source(const vfloat* d, vfloat* to) { Transform<6, 3>::source(d, to); }
+  [[gnu::always_inline]] static void result(const vfloat* m, vfloat* y) {
+    y[0] = m[0] + (m[1] + m[2]) + (m[3] + m[4]) + (m[5] + m[6]);
+    y[1] = (m[1] - m[2]) + 2.0f * (m[3] - m[4]) + 0.5f * (m[5] - m[6]) + m[7];
+  }
+  [[gnu::always_inline]] static void gradient(const vfloat* y, vfloat* to) {
+    to[0] = y[0];
+    to[1] = y[0] + y[1], to[2] = y[0] - y[1];
+    to[3] = y[0] + 2.0f * y[1], to[4] = y[0] - 2.0f * y[1];
+    to[5] = y[0] + 0.5f * y[1], to[6] = y[0] - 0.5f * y[1];
+    to[7] = y[1];
+  }
+};
+
 /// to(i, j, T from T^T), where along(x, y) is y = T x for a column of In and a column of Out vectors.
 template <int In, int Out, class Along, class Read, class Write>
 [[gnu::always_inline]] inline void along_both_axes(const Along& along, const Read& from, const Write& to) {
@@ -111,49 +138,49 @@ template <int In, int Out, class Along, class Read, class Write>
 }
 
 /// to(i, j, B^T d B) for a tile d(i, j) of the source.
-template <int M, class Read, class Write>
+template <int M, int R, class Read, class Write>
 [[gnu::always_inline]] inline void transform_source(const Read& d, const Write& to) {
-  along_both_axes<M + 2, M + 2>([](const vfloat* x, vfloat* y) { Transform<M>::source(x, y); }, d, to);
+  along_both_axes<M + R - 1, M + R - 1>([](const vfloat* x, vfloat* y) { Transform<M, R>::source(x, y); }, d, to);
 }
 
 /// to(i, j, A^T m A) for the sums m(i, j) of a tile.
-template <int M, class Read, class Write>
+template <int M, int R, class Read, class Write>
 [[gnu::always_inline]] inline void transform_result(const Read& m, const Write& to) {
-  along_both_axes<M + 2, M>([](const vfloat* x, vfloat* y) { Transform<M>::result(x, y); }, m, to);
+  along_both_axes<M + R - 1, M>([](const vfloat* x, vfloat* y) { Transform<M, R>::result(x, y); }, m, to);
 }
 
 /// to(i, j, A y A^T) for the gradient y(i, j) of a tile's result.
-template <int M, class Read, class Write>
+template <int M, int R, class Read, class Write>
 [[gnu::always_inline]] inline void transform_gradient(const Read& y, const Write& to) {
-  along_both_axes<M, M + 2>([](const vfloat* x, vfloat* v) { Transform<M>::gradient(x, v); }, y, to);
+  along_both_axes<M, M + R - 1>([](const vfloat* x, vfloat* v) { Transform<M, R>::gradient(x, v); }, y, to);
+}
+
+/// to(i, j, G g G^T) for the taps g(i, j).
+template <int M, int R, class Read, class Write>
+[[gnu::always_inline]] inline void transform_weights(const Read& g, const Write& to) {
+  const auto along = [](const vfloat* x, vfloat* y) {
+#pragma GCC unroll 8
+    for (int i = 0; i < M + R - 1; ++i) {
+      y[i] = zero();
+#pragma GCC unroll 7
+      for (int k = 0; k < R; ++k) y[i] = y[i] + Transform<M, R>::weights[i][k] * x[k];
+    }
+  };
+  along_both_axes<R, M + R - 1>(along, g, to);
 }
 
 /// to(i, j, G^T u G) for the sums u(i, j) of a weight's gradient.
-template <int M, class Read, class Write>
+template <int M, int R, class Read, class Write>
 [[gnu::always_inline]] inline void transform_weights_gradient(const Read& u, const Write& to) {
-  const auto back = [](const vfloat* x, vfloat* y) {
-#pragma GCC unroll 3
-    for (int k = 0; k < 3; ++k) {
+  const auto along = [](const vfloat* x, vfloat* y) {
+#pragma GCC unroll 7
+    for (int k = 0; k < R; ++k) {
       y[k] = zero();
 #pragma GCC unroll 8
-      for (int i = 0; i < M + 2; ++i) y[k] = y[k] + Transform<M>::weights[i][k] * x[i];
+      for (int i = 0; i < M + R - 1; ++i) y[k] = y[k] + Transform<M, R>::weights[i][k] * x[i];
     }
   };
-  along_both_axes<M + 2, 3>(back, u, to);
-}
-
-/// to(i, j, G g G^T) for the nine taps g.
-template <int M, class Write>
-[[gnu::always_inline]] inline void transform_weights(const vfloat (&g)[9], const Write& to) {
-  const auto& G = Transform<M>::weights;
-#pragma GCC unroll 8
-  for (int i = 0; i < M + 2; ++i) {
-    vfloat half[3];
-#pragma GCC unroll 3
-    for (int j = 0; j < 3; ++j) half[j] = G[i][0] * g[j] + G[i][1] * g[3 + j] + G[i][2] * g[6 + j];
-#pragma GCC unroll 8
-    for (int j = 0; j < M + 2; ++j) to(i, j, G[j][0] * half[0] + G[j][1] * half[1] + G[j][2] * half[2]);
-  }
+  along_both_axes<M + R - 1, R>(along, u, to);
 }
 
 }  // namespace pixelwise::PIXELWISE_ISA
