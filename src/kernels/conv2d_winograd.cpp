@@ -11,10 +11,8 @@ namespace {
 
 constexpr int64_t private_bytes = 832 << 10;  // of a thread's transformed tiles and sums: they stay in its L2 cache
 constexpr int64_t shared_bytes = 8 << 20;     // of a band that all threads share: it stays in the L3 cache
+constexpr int64_t weights_bytes = 24 << 20;   // of the coarse map's tiles, for a weight gradient
 constexpr int64_t prepacked_bytes = 16 << 20;
-// Of a weight gradient: the coarse map's tiles, where they are transformed all at once; else the tiles of a band, and
-// the sums of all weights.
-constexpr int64_t whole_bytes = 24 << 20, band_bytes = 2 << 20, sums_bytes = 64 << 20;
 
 void block_channels(Winograd& w, int64_t lanes) {
   w.block = 2 * lanes;
@@ -84,21 +82,28 @@ WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, in
   w.fine_operand = conv.transposed ? 1 : 0;
   const Shape fine = problem.src[conv.transposed ? 1 : 0].shape, coarse = problem.src[conv.transposed ? 0 : 1].shape;
   w.map = tiles_between(conv, fine, coarse, tile);
-  w.coarse_pitch = odd_lines(coarse.c);
   w.in_block = 2 * lanes_of(problem.isa);
-  w.in_blocks = w.fine_group = ceil_div(fine.c, w.in_block);
-  w.out_groups = ceil_div(coarse.c, WinogradWeights::out_group);
-  const int64_t all = w.map.count(), point_bytes = 4 * w.map.points();
-  w.map.band = all;
-  if (all * point_bytes * w.coarse_pitch <= whole_bytes) {
-    w.fine_group = std::clamp<int64_t>(shared_bytes / (all * point_bytes * w.in_block), 1, w.in_blocks);
+  w.in_blocks = ceil_div(fine.c, w.in_block);
+  const int64_t all = w.map.count(), lanes = lanes_of(problem.isa), point_bytes = 4 * w.map.points();
+  const auto group = [&](int64_t most) {
+    w.out_group = round_up(ceil_div(coarse.c, ceil_div(coarse.c, most)), lanes);
+    w.out_groups = ceil_div(coarse.c, w.out_group);
+  };
+  w.shared = all * point_bytes * odd_lines(coarse.c) <= weights_bytes;
+  if (w.shared) {
+    group(56);
+    w.coarse_pitch = odd_lines(w.out_groups * w.out_group);
+    w.slabs = 1;
+    w.in_group = std::clamp<int64_t>(shared_bytes / (all * point_bytes * w.in_block), 1, w.in_blocks);
+    w.map.band = all;
     return w;
   }
-  // Every band of tiles reads and writes all sums: they may not take longer than the band's own tiles.
-  const int64_t tile_bytes = point_bytes * (w.in_blocks * w.in_block + w.coarse_pitch);
-  const int64_t balanced = fine.c * coarse.c / (fine.c + coarse.c);
-  const int64_t fit = std::max({int64_t{16}, band_bytes / tile_bytes, std::min(balanced, whole_bytes / tile_bytes)});
-  w.map.band = ceil_div(all, ceil_div(all, fit));
+  group(tile == 4 ? 64 : 32);  // the sums take a third of the cache
+  w.coarse_pitch = w.out_group;
+  w.slabs = std::min({ceil_div(16, w.in_blocks * w.out_groups), all, int64_t{8}});
+  w.in_group = 1;
+  const int64_t fit = private_bytes / point_bytes - w.out_group * w.in_block;
+  w.map.band = std::min(ceil_div(all, w.slabs), std::max<int64_t>(16, fit / (w.in_block + w.out_group)));
   return w;
 }
 
@@ -129,13 +134,7 @@ Kernel winograd_kernel(const Convolution& conv, const Problem& problem, int64_t 
   const WinogradEntries& entries = winograd_entries(problem.isa);
   if (problem.pass == Pass::backward_weights) {
     const WinogradWeights w = plan_weights(conv, problem, tile);
-    const int64_t threads = std::max(1, problem.threads);
-    if (!w.whole() && 4 * w.sums_floats(threads) > sums_bytes) {
-      kernel.declined =
-          format("sums of {} MiB: it is for up to {}", 4 * w.sums_floats(threads) >> 20, sums_bytes >> 20);
-      return kernel;
-    }
-    kernel.scratch_bytes = 4 * w.floats(threads);
+    kernel.scratch_bytes = 4 * w.floats(std::max(1, problem.threads));
     kernel.run = [w, &entries](const Arguments& a) { entries.weights(w, a); };
     return kernel;
   }

@@ -59,4 +59,21 @@ inline void outer_run(const Pixels& p, int64_t length, int64_t channels, float* 
   }
 }
 
+/// dst = the sum of `count` dense tensors of its shape, in order.
+inline void add_slabs(const Destination& dst, const float* slabs, int64_t count) {
+  const Shape& shape = dst.view.shape;
+  const int64_t taps = shape.h * shape.w, slab = shape.n * taps * shape.c;
+  parallel_for(shape.n, [&](int64_t o, int) {
+    for (int64_t k = 0; k < taps; ++k) {
+      const float* from = slabs + (o * taps + k) * shape.c;
+      float* to = dst.view.at<float>(o, k / shape.w, k % shape.w);
+      for (int64_t i = 0; i < shape.c; i += lanes) {
+        vfloat sum = load_some(from + i, shape.c - i);
+        for (int64_t s = 1; s < count; ++s) sum += load_some(from + s * slab + i, shape.c - i);
+        put_some(to + i, sum, shape.c - i, dst.mode);
+      }
+    }
+  });
+}
+
 }  // namespace pixelwise::PIXELWISE_ISA

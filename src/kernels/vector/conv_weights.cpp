@@ -123,22 +123,6 @@ void leave(const Correlation& c, const Destination& dst, const Chunk& chunk, flo
   }
 }
 
-// dst = the slabs' sums, in order.
-void add_slabs(const Correlation& c, const Destination& dst, const float* slabs) {
-  const int64_t taps = c.kernel.h * c.kernel.w;
-  parallel_for(c.coarse.c, [&](int64_t o, int) {
-    for (int64_t k = 0; k < taps; ++k) {
-      const float* from = slabs + (o * taps + k) * c.fine.c;
-      float* to = dst.view.at<float>(o, k / c.kernel.w, k % c.kernel.w);
-      for (int64_t i = 0; i < c.fine.c; i += lanes) {
-        vfloat sum = load_some(from + i, c.fine.c - i);
-        for (int64_t s = 1; s < c.slabs; ++s) sum += load_some(from + s * c.weights() + i, c.fine.c - i);
-        put_some(to + i, sum, c.fine.c - i, dst.mode);
-      }
-    }
-  });
-}
-
 void run_chunk(const Correlation& c, const Arguments& a, const Chunk& chunk, int64_t slab) {
   const Source &fine = a.src[static_cast<size_t>(c.fine_operand)],
                &coarse = a.src[static_cast<size_t>(1 - c.fine_operand)];
@@ -177,7 +161,7 @@ void correlate(const Correlation& c, const Arguments& a) {
     run_chunk(c, a, chunk, slab);
     leave(c, a.dst[0], chunk, c.slabs > 1 ? slabs + slab * c.weights() : nullptr);
   });
-  if (c.slabs > 1) add_slabs(c, a.dst[0], slabs);
+  if (c.slabs > 1) add_slabs(a.dst[0], slabs, c.slabs);
   if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
 }
 

@@ -120,24 +120,24 @@ template <int size, class Fn>
   }
 }
 
-// The transformed source of the tile at `place`: point p goes to to[p * step], in blocks of two vectors of channels,
-// `block` floats from block to block.
+// The transformed source of the tile at `place`: point p goes to to[p * step].
 template <int M, int R>
 void source_tile(const Winograd& w, const Source& s, const Channels& channels, const Place& place, float* to,
-                 int64_t step, int64_t block) {
+                 int64_t step) {
   for_channels<M + R - 1>(
       s, channels, w.dilation, place.n, place.y + w.offset.h, place.x + w.offset.w, [&](const auto& read, int64_t c) {
-        const int64_t i = c - channels.first;
-        float* at = to + i / (2 * lanes) * block + i % (2 * lanes);
+        float* at = to + c - channels.first;
         transform_source<M, R>(read, [&](int i, int j, vfloat v) { store(at + (i * (M + R - 1) + j) * step, v); });
       });
 }
 
 // The same of the gradient of its result.
 template <int M, int R>
-void gradient_tile(const Winograd& w, const Source& s, const Place& place, float* to, int64_t step) {
-  for_channels<M>(s, {0, s.view.shape.c}, w.dilation, place.n, place.y, place.x, [&](const auto& read, int64_t c) {
-    transform_gradient<M, R>(read, [&](int i, int j, vfloat v) { store(to + c + (i * (M + R - 1) + j) * step, v); });
+void gradient_tile(const Winograd& w, const Source& s, const Channels& channels, const Place& place, float* to,
+                   int64_t step) {
+  for_channels<M>(s, channels, w.dilation, place.n, place.y, place.x, [&](const auto& read, int64_t c) {
+    float* at = to + c - channels.first;
+    transform_gradient<M, R>(read, [&](int i, int j, vfloat v) { store(at + (i * (M + R - 1) + j) * step, v); });
   });
 }
 
@@ -199,7 +199,7 @@ void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t
 template <int M, int R>
 void transform_band(const Winograd& w, const Arguments& a, int64_t first, int64_t last, float* to) {
   for (int64_t t = first; t < last; ++t, to += w.pitch)
-    source_tile<M, R>(w, a.src[0], {0, w.src.c}, place_of(w, t), to, w.source_step(), 2 * lanes);
+    source_tile<M, R>(w, a.src[0], {0, w.src.c}, place_of(w, t), to, w.source_step());
 }
 
 // Every thread has bands of its own, whose transformed source stays in its L2 cache.
@@ -257,79 +257,111 @@ void run(const Winograd& w, const Arguments& a) {
   with_tile(w, [&]<int M, int R>() { w.shared ? run_shared<M, R>(w, a) : run_private<M, R>(w, a); });
 }
 
-// A block of fine channels (two vectors of them) and a group of coarse channels: what a chunk of the product makes.
-struct Pair {
+// What a chunk of the weight gradient makes, and where it works.
+struct Chunk {
   Channels fine, coarse;
+  float *fines, *coarses;  // [point][tile][channel], of its first channels
+  float* sums;             // [point][coarse channel][fine channel]
 };
-Pair pair_of(const WinogradWeights& w, int64_t block, int64_t group) {
-  const int64_t i0 = block * w.in_block, outs = w.map.dst.c;
-  return {{i0, least(i0 + w.in_block, w.map.src.c)},
-          {part(outs, group, w.out_groups), part(outs, group + 1, w.out_groups)}};
+
+Chunk chunk_of(const WinogradWeights& w, int64_t block, int64_t group, float* fines, float* coarses, float* sums) {
+  const int64_t i0 = block * w.in_block, o0 = group * w.out_group;
+  return {{i0, least(i0 + w.in_block, w.map.src.c)}, {o0, least(o0 + w.out_group, w.map.dst.c)}, fines, coarses, sums};
 }
 
-// sums[point][coarse channel][fine channel] of a pair, += over `count` tiles; `fines`: the block's first tile.
-void add_products(const WinogradWeights& w, const Pair& pair, bool first, int64_t count, const float* fines,
-                  const float* coarses, float* sums) {
+// sums += the products of `count` tiles; `first`: they begin with these.
+void add_products(const WinogradWeights& w, const Chunk& chunk, bool first, int64_t count) {
   Pixels tiles{};
-  tiles.fine_step = 2 * lanes, tiles.coarse_step = w.coarse_pitch, tiles.rows = 1;
+  tiles.fine_step = w.in_block, tiles.coarse_step = w.coarse_pitch, tiles.rows = 1;
   for (int64_t t = 0; t < count; t += outer_pixels) {
     tiles.columns = least(outer_pixels, count - t), tiles.first = first && t == 0;
     for (int64_t p = 0; p < w.map.points(); ++p) {
-      tiles.fine = fines + p * w.fine_step() + t * 2 * lanes;
-      tiles.coarse = coarses + p * w.coarse_step() + t * w.coarse_pitch + pair.coarse.first;
-      outer_run(tiles, pair.fine.last - pair.fine.first, pair.coarse.last - pair.coarse.first, sums + p * w.sums_step(),
-                2 * lanes);
+      tiles.fine = chunk.fines + p * w.fine_step() + t * w.in_block;
+      tiles.coarse = chunk.coarses + p * w.coarse_step() + t * w.coarse_pitch;
+      outer_run(tiles, chunk.fine.last - chunk.fine.first, chunk.coarse.last - chunk.coarse.first,
+                chunk.sums + p * w.sums_step(), w.in_block);
     }
   }
 }
 
-// The gradient of a pair's weights.
+// The gradient of a chunk's weights.
 template <int M, int R>
-void leave_weights(const WinogradWeights& w, const Destination& dst, const Pair& pair, const float* sums) {
-  for (int64_t o = pair.coarse.first; o < pair.coarse.last; ++o, sums += 2 * lanes) {
-    for (int64_t c = pair.fine.first; c < pair.fine.last; c += lanes) {
-      const int64_t left = pair.fine.last - c;
-      const auto sum = [&](int i, int j) {
-        return load(sums + (i * (M + R - 1) + j) * w.sums_step() + c - pair.fine.first);
-      };
+void leave_weights(const WinogradWeights& w, const Destination& dst, const Chunk& chunk) {
+  for (int64_t o = chunk.coarse.first; o < chunk.coarse.last; ++o) {
+    for (int64_t c = chunk.fine.first; c < chunk.fine.last; c += lanes) {
+      const float* sums = chunk.sums + (o - chunk.coarse.first) * w.in_block + c - chunk.fine.first;
       transform_weights_gradient<M, R>(
-          sum, [&](int y, int x, vfloat v) { put_some(dst.view.at<float>(o, y, x) + c, v, left, dst.mode); });
+          [&](int i, int j) { return load(sums + (i * (M + R - 1) + j) * w.sums_step()); },
+          [&](int y, int x, vfloat v) { put_some(dst.view.at<float>(o, y, x) + c, v, chunk.fine.last - c, dst.mode); });
     }
   }
 }
 
+const Source& fine_of(const WinogradWeights& w, const Arguments& a) {
+  return a.src[static_cast<size_t>(w.fine_operand)];
+}
+const Source& coarse_of(const WinogradWeights& w, const Arguments& a) {
+  return a.src[static_cast<size_t>(1 - w.fine_operand)];
+}
+
 template <int M, int R>
-void run_weights(const WinogradWeights& w, const Arguments& a) {
-  const Winograd& map = w.map;
-  const Source &fine = a.src[static_cast<size_t>(w.fine_operand)],
-               &coarse = a.src[static_cast<size_t>(1 - w.fine_operand)];
+void run_shared_weights(const WinogradWeights& w, const Arguments& a) {
   float* fines = reinterpret_cast<float*>(a.scratch);
-  float* coarses = fines + map.points() * w.fine_step();
-  float* sums = coarses + map.points() * w.coarse_step();
-  for (int64_t first = 0; first < map.count(); first += map.band) {
-    const int64_t count = least(map.band, map.count() - first);
-    for (int64_t block = 0; block < w.in_blocks; block += w.fine_group) {
-      const int64_t blocks = least(w.fine_group, w.in_blocks - block);
-      const Channels channels{block * w.in_block, least((block + blocks) * w.in_block, map.src.c)};
-      parallel_for(count, [&](int64_t t, int) {
-        const Place place = place_of(map, first + t);
-        source_tile<M, R>(map, fine, channels, place, fines + t * 2 * lanes, w.fine_step(), map.band * 2 * lanes);
-        if (block == 0) gradient_tile<M, R>(map, coarse, place, coarses + t * w.coarse_pitch, w.coarse_step());
-      });
-      parallel_for(blocks * w.out_groups, [&](int64_t chunk, int thread) {
-        const int64_t i = chunk / w.out_groups, group = chunk % w.out_groups;
-        const Pair pair = pair_of(w, block + i, group);
-        float* to = sums + (w.whole() ? thread : (block + i) * w.out_groups + group) * w.block_floats();
-        add_products(w, pair, first == 0, count, fines + i * map.band * 2 * lanes, coarses, to);
-        if (first + count == map.count()) leave_weights<M, R>(w, a.dst[0], pair, to);
-      });
-    }
+  float* coarses = fines + w.map.points() * w.fine_step();
+  float* threads = fines + w.shared_floats();
+  const int64_t count = w.map.count(), fine_block = count * w.in_block;
+  for (int64_t first = 0; first < w.in_blocks; first += w.in_group) {
+    const int64_t blocks = least(w.in_group, w.in_blocks - first);
+    parallel_for(count, [&](int64_t t, int) {
+      const Place place = place_of(w.map, t);
+      for (int64_t i = 0; i < blocks; ++i) {
+        const Chunk chunk = chunk_of(w, first + i, 0, fines + i * fine_block, nullptr, nullptr);
+        source_tile<M, R>(w.map, fine_of(w, a), chunk.fine, place, chunk.fines + t * w.in_block, w.fine_step());
+      }
+      if (first == 0)
+        gradient_tile<M, R>(w.map, coarse_of(w, a), {0, w.map.dst.c}, place, coarses + t * w.coarse_pitch,
+                            w.coarse_step());
+    });
+    parallel_for(blocks * w.out_groups, [&](int64_t index, int thread) {
+      const int64_t i = index / w.out_groups, group = index % w.out_groups;
+      const Chunk chunk = chunk_of(w, first + i, group, fines + i * fine_block, coarses + group * w.out_group,
+                                   threads + thread * w.thread_floats());
+      add_products(w, chunk, true, count);
+      leave_weights<M, R>(w, a.dst[0], chunk);
+    });
   }
-  if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
+}
+
+template <int M, int R>
+void run_private_weights(const WinogradWeights& w, const Arguments& a) {
+  float* slabs = reinterpret_cast<float*>(a.scratch);
+  parallel_for(w.slabs * w.in_blocks * w.out_groups, [&](int64_t index, int thread) {
+    const int64_t slab = index % w.slabs, pair = index / w.slabs;
+    float* fines = slabs + w.shared_floats() + thread * w.thread_floats();
+    const Chunk chunk = chunk_of(w, pair % w.in_blocks, pair / w.in_blocks, fines,
+                                 fines + w.map.points() * w.fine_step(), fines + w.tiles_floats());
+    const int64_t begin = part(w.map.count(), slab, w.slabs), end = part(w.map.count(), slab + 1, w.slabs);
+    for (int64_t first = begin; first < end; first += w.map.band) {
+      const int64_t count = least(w.map.band, end - first);
+      for (int64_t t = 0; t < count; ++t) {
+        const Place place = place_of(w.map, first + t);
+        source_tile<M, R>(w.map, fine_of(w, a), chunk.fine, place, fines + t * w.in_block, w.fine_step());
+        gradient_tile<M, R>(w.map, coarse_of(w, a), chunk.coarse, place, chunk.coarses + t * w.coarse_pitch,
+                            w.coarse_step());
+      }
+      add_products(w, chunk, first == begin, count);
+    }
+    Destination dst = a.dst[0];
+    if (w.slabs > 1) dst = {dense_view(slabs + slab * w.weights(), Type::f32, dst.view.shape), Mode::write};
+    leave_weights<M, R>(w, dst, chunk);
+  });
+  if (w.slabs > 1) add_slabs(a.dst[0], slabs, w.slabs);
 }
 
 void weights(const WinogradWeights& w, const Arguments& a) {
-  with_tile(w.map, [&]<int M, int R>() { run_weights<M, R>(w, a); });
+  with_tile(w.map,
+            [&]<int M, int R>() { w.shared ? run_shared_weights<M, R>(w, a) : run_private_weights<M, R>(w, a); });
+  if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
 }
 
 }  // namespace
