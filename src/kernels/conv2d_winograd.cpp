@@ -32,7 +32,10 @@ void block_tiles(Winograd& w, int64_t lanes) {
     w.band = w.group = std::min({fitting, most, eighth});
     return;
   }
-  const int64_t fit = std::max(rows, (w.prepacked ? 1 : 2) * shared_bytes / 4 / w.points() / w.pitch / rows * rows);
+  // Weights that are not there beforehand are made for every band: the more there are, the larger it is.
+  const int64_t made = 4 * w.points() * w.src.c * w.dst.c / 8;
+  const int64_t bytes = w.prepacked ? shared_bytes : std::clamp(made, 2 * shared_bytes, 8 * shared_bytes);
+  const int64_t fit = std::max(rows, bytes / 4 / w.points() / w.pitch / rows * rows);
   w.band = ceil_div(w.count(), ceil_div(w.count(), fit));
   w.group = w.prepacked ? std::min(w.band, most) : w.band;
 }
