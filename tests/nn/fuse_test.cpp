@@ -191,10 +191,11 @@ TEST(DeferBatchNorms, NothingElseChanges) {
             values.push_back(type == Type::f64 ? view.as<double>()[k] : static_cast<double>(view.as<float>()[k]));
           // A bias before batch norm has the gradient 0, and rounding.
           const bool nothing = p->name.ends_with(".conv.bias") || p->name == "last.bias";
-          if (results[i].empty())
+          if (results[i].empty()) {
             results[i] = values;
-          else if (!nothing)
+          } else if (!nothing) {
             EXPECT_LT(difference(results[i], values), type == Type::f64 ? 1e-11 : 1e-4) << p->name << " " << kernels;
+          }
           ++i;
         }
       }
