@@ -85,9 +85,9 @@ WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, in
   w.fine_operand = conv.transposed ? 1 : 0;
   const Shape fine = problem.src[conv.transposed ? 1 : 0].shape, coarse = problem.src[conv.transposed ? 0 : 1].shape;
   w.map = tiles_between(conv, fine, coarse, tile);
-  w.in_block = 2 * lanes_of(problem.isa);
-  w.in_blocks = ceil_div(fine.c, w.in_block);
   const int64_t all = w.map.count(), lanes = lanes_of(problem.isa), point_bytes = 4 * w.map.points();
+  w.in_block = 2 * lanes;
+  w.in_blocks = ceil_div(fine.c, w.in_block);
   const auto group = [&](int64_t most) {
     w.out_group = round_up(ceil_div(coarse.c, ceil_div(coarse.c, most)), lanes);
     w.out_groups = ceil_div(coarse.c, w.out_group);

@@ -44,14 +44,17 @@ void fill(Parameters& parameters) {
   }
 }
 
+std::vector<double> numbers_of(const View& view) {
+  std::vector<double> numbers;
+  for (int64_t i = 0; i < view.shape.count(); ++i)
+    numbers.push_back(view.type == Type::f64 ? view.as<double>()[i] : static_cast<double>(view.as<float>()[i]));
+  return numbers;
+}
+
 std::vector<double> run(Executor& executor) {
   fill_normal(executor.view("image"), 3);
   executor.run();
-  const View view = executor.view("result");
-  std::vector<double> result;
-  for (int64_t i = 0; i < view.shape.count(); ++i)
-    result.push_back(view.type == Type::f64 ? view.as<double>()[i] : static_cast<double>(view.as<float>()[i]));
-  return result;
+  return numbers_of(executor.view("result"));
 }
 
 double difference(const std::vector<double>& a, const std::vector<double>& b) {
@@ -184,11 +187,8 @@ TEST(DeferBatchNorms, NothingElseChanges) {
         executor.run();
         size_t i = 0;
         for (const Parameter* p : parameters.all()) {
-          const View view = p->trained ? executor.view("diff." + p->name) : p->view();
+          const std::vector<double> values = numbers_of(p->trained ? executor.view("diff." + p->name) : p->view());
           if (i == results.size()) results.emplace_back();
-          std::vector<double> values;
-          for (int64_t k = 0; k < view.shape.count(); ++k)
-            values.push_back(type == Type::f64 ? view.as<double>()[k] : static_cast<double>(view.as<float>()[k]));
           // A bias before batch norm has the gradient 0, and rounding.
           const bool nothing = p->name.ends_with(".conv.bias") || p->name == "last.bias";
           if (results[i].empty()) {
