@@ -9,26 +9,37 @@ struct Run {
   const float* panel;  ///< [length][V * lanes]
 };
 
-/// sums[m][v] = init + sum over runs and k < length of x[m * step + offset + k] * panel[k][v]
+/// sums[m][v] = init + sum over runs and k < length of x[m * step + offset + k] * panel[k][v].
+/// next: the x of the call that follows. It and the panel are asked for while this one computes: the processor does not
+/// follow so many rows by itself, and they may lie beyond the L2 cache.
 template <int M, int V>
-[[gnu::noinline]] void tile(const float* x, int64_t step, const Run* runs, int64_t run_count, int64_t length,
-                            const float* init, int64_t init_step, float* sums) {
+[[gnu::noinline]] void tile(const float* x, const float* next, int64_t step, const Run* runs, int64_t run_count,
+                            int64_t length, const float* init, int64_t init_step, float* sums) {
+  constexpr int64_t line = 16, ahead = 64;  // floats of a cache line; steps of k
   vfloat c[M][V];
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) c[m][v] = load(init + m * init_step + v * lanes);
   for (int64_t r = 0; r < run_count; ++r) {
-    const float *a = x + runs[r].offset, *b = runs[r].panel;
-    for (int64_t k = 0; k < length; ++k, ++a, b += V * lanes) {
-      vfloat w[V];
-#pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) w[v] = load(b + v * lanes);
+    const float *a = x + runs[r].offset, *b = runs[r].panel, *wanted = next + runs[r].offset;
+    for (int64_t k0 = 0; k0 < length; k0 += line, wanted += line) {
 #pragma GCC unroll 16
-      for (int m = 0; m < M; ++m) {
-        const vfloat pixel = broadcast(a[m * step]);
+      for (int m = 0; m < M; ++m) __builtin_prefetch(wanted + m * step);
+      const int64_t count = length - k0 < line ? length - k0 : line;
+      for (int64_t k = 0; k < count; ++k, ++a, b += V * lanes) {
+        vfloat w[V];
 #pragma GCC unroll 2
-        for (int v = 0; v < V; ++v) c[m][v] = fma(pixel, w[v], c[m][v]);
+        for (int v = 0; v < V; ++v) {
+          __builtin_prefetch(b + (ahead * V + v) * lanes);
+          w[v] = load(b + v * lanes);
+        }
+#pragma GCC unroll 16
+        for (int m = 0; m < M; ++m) {
+          const vfloat pixel = broadcast(a[m * step]);
+#pragma GCC unroll 2
+          for (int v = 0; v < V; ++v) c[m][v] = fma(pixel, w[v], c[m][v]);
+        }
       }
     }
   }

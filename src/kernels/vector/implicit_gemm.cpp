@@ -126,10 +126,10 @@ void run_tiles(const Row& row, int64_t pixels, int64_t width, const float* bias,
     float* to = sums + x0 * width;
     const float* init = bias ? bias : to;
     const int64_t init_step = bias ? 0 : width;
-    const float* x = row.x + x0 * row.step;
+    const float *x = row.x + x0 * row.step, *next = x + count * row.step;
     with_constant<tile_rows>(count, [&]<int M>() {
-      width == lanes ? tile<M, 1>(x, row.step, row.runs, row.run_count, row.length, init, init_step, to)
-                     : tile<M, 2>(x, row.step, row.runs, row.run_count, row.length, init, init_step, to);
+      width == lanes ? tile<M, 1>(x, next, row.step, row.runs, row.run_count, row.length, init, init_step, to)
+                     : tile<M, 2>(x, next, row.step, row.runs, row.run_count, row.length, init, init_step, to);
     });
   }
 }

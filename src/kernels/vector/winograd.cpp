@@ -183,12 +183,14 @@ void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t
       for (int64_t r = 0; r < rows; ++r) {
         const int64_t t = part(count, r, rows);
         const float* x = source + p * w.source_step() + t * w.pitch + c0;
+        const float* next = r + 1 < rows ? x + (part(count, r + 1, rows) - t) * w.pitch
+                                         : source + (p + 1) * w.source_step() + c0;
         float* to = scratch + p * step + t * block.width;
         const float* init = i == 0 ? zeros : to;
         const int64_t init_step = i == 0 ? 0 : block.width;
         with_constant<tile_rows>(part(count, r + 1, rows) - t, [&]<int Rows>() {
-          block.width == lanes ? tile<Rows, 1>(x, w.pitch, &run, 1, channels, init, init_step, to)
-                               : tile<Rows, 2>(x, w.pitch, &run, 1, channels, init, init_step, to);
+          block.width == lanes ? tile<Rows, 1>(x, next, w.pitch, &run, 1, channels, init, init_step, to)
+                               : tile<Rows, 2>(x, next, w.pitch, &run, 1, channels, init, init_step, to);
         });
       }
     }
