@@ -32,59 +32,68 @@ void block_tiles(Winograd& w, int64_t lanes) {
     w.band = w.group = std::min({fitting, most, eighth});
     return;
   }
-  // Weights that are not there beforehand are made for every band: the more there are, the larger it is.
-  const int64_t made = 4 * w.points() * w.src.c * w.dst.c / 8;
+  // Weights that are not there beforehand are made for every band: it is as large as they are.
+  const int64_t made = 4 * w.points() * w.src.c * w.dst.c;
   const int64_t bytes = w.prepacked ? shared_bytes : std::clamp(made, 2 * shared_bytes, 8 * shared_bytes);
   const int64_t fit = std::max(rows, bytes / 4 / w.points() / w.pitch / rows * rows);
   w.band = ceil_div(w.count(), ceil_div(w.count(), fit));
   w.group = w.prepacked ? std::min(w.band, most) : w.band;
 }
 
-// The width of the kernel that a tile is for.
-int64_t taps_of(int64_t tile) { return tile == 2 ? 7 : 3; }
-int64_t points(int64_t tile) { return (tile + taps_of(tile) - 1) * (tile + taps_of(tile) - 1); }
+// An algorithm of vector/winograd_transform.hpp: a tile of so many pixels along an axis, for a kernel of so many taps,
+// by so many multiplications.
+struct Algorithm {
+  const char* name;
+  int64_t tile, taps, side;
+};
+constexpr Algorithm f27{"winograd2", 2, 7, 8}, f33{"winograd3", 3, 3, 5}, f43{"winograd4", 4, 3, 6},
+    f63{"winograd6", 6, 3, 8}, pairs{"winograd_pairs", 2, 3, 3};
 
 // Tiles of a sub-image, along both axes.
-Size tiles_of(Size map, Size dilation, int64_t tile) {
-  return {ceil_div(ceil_div(map.h, dilation.h), tile), ceil_div(ceil_div(map.w, dilation.w), tile)};
+Size tiles_of(Size map, Size dilation, const Algorithm& f) {
+  return {ceil_div(ceil_div(map.h, dilation.h), f.tile), ceil_div(ceil_div(map.w, dilation.w), f.tile)};
 }
 
 // Multiplications of an image, for each pair of a source and a destination channel.
-int64_t products(Size map, Size dilation, int64_t tile) {
-  const Size tiles = tiles_of(map, dilation, tile);
-  return std::min(dilation.h, map.h) * std::min(dilation.w, map.w) * tiles.h * tiles.w * points(tile);
+int64_t products(Size map, Size dilation, const Algorithm& f) {
+  const Size tiles = tiles_of(map, dilation, f);
+  return std::min(dilation.h, map.h) * std::min(dilation.w, map.w) * tiles.h * tiles.w * f.side * f.side;
 }
 
 // The tiles of a map, and where their source begins.
-Winograd tiles_between(const Convolution& conv, const Shape& src, const Shape& dst, int64_t tile) {
+Winograd tiles_between(const Convolution& conv, const Shape& src, const Shape& dst, const Algorithm& f) {
   Winograd w;
   w.src = src;
   w.dst = dst;
   w.dilation = conv.dilation;
   w.offset = {-conv.pad.h, -conv.pad.w};
-  w.tile = tile, w.kernel = taps_of(tile);
+  w.tile = f.tile, w.kernel = f.taps, w.side = f.side;
   w.phases = {std::min(conv.dilation.h, dst.h), std::min(conv.dilation.w, dst.w)};
-  w.tiles = tiles_of(dst.size(), conv.dilation, tile);
+  w.tiles = tiles_of(dst.size(), conv.dilation, f);
   w.pitch = odd_lines(src.c);
   return w;
 }
 
-Winograd plan(const Convolution& conv, const Problem& problem, int64_t tile) {
+bool is_pairs(const Algorithm& f) { return f.side == pairs.side; }
+
+Winograd plan(const Convolution& conv, const Problem& problem, const Algorithm& f) {
   const int64_t lanes = lanes_of(problem.isa);
-  Winograd w = tiles_between(conv, problem.src[0].shape, problem.dst[0].shape, tile);
+  Winograd w = tiles_between(conv, problem.src[0].shape, problem.dst[0].shape, f);
   w.transposed_weights = (problem.pass == Pass::forward) == conv.transposed;
   if (w.transposed_weights)
     w.offset = {conv.pad.h - (conv.kernel.h - 1) * conv.dilation.h, conv.pad.w - (conv.kernel.w - 1) * conv.dilation.w};
+  if (is_pairs(f)) w.offset = {0, 0};
   block_channels(w, lanes);
   block_tiles(w, lanes);
   return w;
 }
 
-WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, int64_t tile) {
+WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, const Algorithm& f) {
   WinogradWeights w;
   w.fine_operand = conv.transposed ? 1 : 0;
   const Shape fine = problem.src[conv.transposed ? 1 : 0].shape, coarse = problem.src[conv.transposed ? 0 : 1].shape;
-  w.map = tiles_between(conv, fine, coarse, tile);
+  w.map = tiles_between(conv, fine, coarse, f);
+  if (is_pairs(f)) w.map.offset = {0, 0};
   const int64_t all = w.map.count(), lanes = lanes_of(problem.isa), point_bytes = 4 * w.map.points();
   w.in_block = 2 * lanes;
   w.in_blocks = ceil_div(fine.c, w.in_block);
@@ -101,7 +110,7 @@ WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, in
     w.map.band = all;
     return w;
   }
-  group(tile == 4 ? 64 : 32);  // the sums take a third of the cache
+  group(f.side <= 6 ? 64 : 32);  // the sums take a third of the cache
   w.coarse_pitch = w.out_group;
   w.slabs = std::min({ceil_div(16, w.in_blocks * w.out_groups), all, int64_t{8}});
   w.in_group = 1;
@@ -110,7 +119,13 @@ WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, in
   return w;
 }
 
-std::string declines(const Convolution& conv, const Problem& problem, int64_t tile) {
+// The map that is cut into tiles.
+Size tiled_map(const Convolution& conv, const Problem& problem) {
+  if (problem.pass != Pass::backward_weights) return problem.dst[0].shape.size();
+  return problem.src[conv.transposed ? 0 : 1].shape.size();
+}
+
+std::string declines(const Convolution& conv, const Problem& problem, const Algorithm& f) {
   if (problem.precision == Precision::strict) return "precision strict: it rounds differently from a plain sum";
   for (const auto* operands : {&problem.src, &problem.dst, &problem.parameters}) {
     for (const TensorDesc& operand : *operands) {
@@ -118,30 +133,27 @@ std::string declines(const Convolution& conv, const Problem& problem, int64_t ti
     }
   }
   if (conv.groups > 1) return format("{} groups: it is for 1", conv.groups);
-  const int64_t taps = taps_of(tile);
-  if (conv.kernel != Size{taps, taps}) return format("kernel {}: it is for {}x{}", to_string(conv.kernel), taps, taps);
+  if (conv.kernel != Size{f.taps, f.taps})
+    return format("kernel {}: it is for {}x{}", to_string(conv.kernel), f.taps, f.taps);
   if (conv.stride != Size{1, 1}) return format("stride {}: it is for 1", to_string(conv.stride));
+  if (is_pairs(f) && (conv.pad != conv.dilation || tiles_of(tiled_map(conv, problem), conv.dilation, f) != Size{1, 1}))
+    return format("rate {}, padding {}: it is for equal ones of half the map or more", to_string(conv.dilation),
+                  to_string(conv.pad));
   return {};
 }
 
-// The map that is cut into tiles.
-Size tiled_map(const Convolution& conv, const Problem& problem) {
-  if (problem.pass != Pass::backward_weights) return problem.dst[0].shape.size();
-  return problem.src[conv.transposed ? 0 : 1].shape.size();
-}
-
-Kernel winograd_kernel(const Convolution& conv, const Problem& problem, int64_t tile) {
-  Kernel kernel{tile == 2 ? "winograd2" : tile == 4 ? "winograd4" : "winograd6"};
-  kernel.declined = declines(conv, problem, tile);
+Kernel winograd_kernel(const Convolution& conv, const Problem& problem, const Algorithm& f) {
+  Kernel kernel{f.name};
+  kernel.declined = declines(conv, problem, f);
   if (!kernel.declined.empty()) return kernel;
   const WinogradEntries& entries = winograd_entries(problem.isa);
   if (problem.pass == Pass::backward_weights) {
-    const WinogradWeights w = plan_weights(conv, problem, tile);
+    const WinogradWeights w = plan_weights(conv, problem, f);
     kernel.scratch_bytes = 4 * w.floats(std::max(1, problem.threads));
     kernel.run = [w, &entries](const Arguments& a) { entries.weights(w, a); };
     return kernel;
   }
-  const Winograd w = plan(conv, problem, tile);
+  const Winograd w = plan(conv, problem, f);
   kernel.scratch_bytes = 4 * ((w.shared ? w.source_floats() : 0) + std::max(1, problem.threads) * w.thread_floats());
   if (w.prepacked) {
     kernel.packed_bytes = 4 * w.packed_floats();
@@ -154,27 +166,47 @@ Kernel winograd_kernel(const Convolution& conv, const Problem& problem, int64_t 
   return kernel;
 }
 
+// Pixels of an axis times the taps that they see, without those in the border.
+int64_t live_taps(int64_t map, int64_t kernel, int64_t pad, int64_t dilation) {
+  int64_t all = 0;
+  for (int64_t k = 0; k < kernel; ++k) all += std::max<int64_t>(0, map - std::abs(k * dilation - pad));
+  return all;
+}
+
+// The algorithm that multiplies least, where that outweighs what larger tiles transform more. (The transforms of 6x6
+// tiles do not fit the registers of AVX-512.)
+Algorithm best_algorithm(const Convolution& conv, const Problem& problem) {
+  if (conv.kernel.h == 7) return f27;
+  const Size map = tiled_map(conv, problem);
+  Algorithm best = f43;
+  for (const Algorithm& f : {f63, f33, pairs}) {
+    if (f.tile == 6 && std::min(conv.fine_channels, conv.coarse_channels) < 256) continue;
+    if (declines(conv, problem, f).empty() &&
+        5 * products(map, conv.dilation, f) <= 4 * products(map, conv.dilation, best))
+      best = f;
+  }
+  return best;
+}
+
 }  // namespace
 
-// Larger tiles multiply less and transform more; the transforms of 6x6 tiles do not fit the registers of AVX-512.
 Candidates winograd_kernels(const Convolution& conv, const Problem& problem) {
-  const Size map = tiled_map(conv, problem);
-  const bool larger = std::min(conv.fine_channels, conv.coarse_channels) >= 256 &&
-                      5 * products(map, conv.dilation, 6) <= 4 * products(map, conv.dilation, 4);
-  Candidates all;
-  for (const int64_t tile : {int64_t{larger ? 6 : 4}, int64_t{larger ? 4 : 6}, int64_t{2}})
-    all.push_back(winograd_kernel(conv, problem, tile));
+  const Algorithm best = best_algorithm(conv, problem);
+  Candidates all{winograd_kernel(conv, problem, best)};
+  for (const Algorithm& f : {f43, f63, f33, pairs, f27}) {
+    if (std::string(f.name) != best.name) all.push_back(winograd_kernel(conv, problem, f));
+  }
   return all;
 }
 
 bool winograd_pays(const Convolution& conv, const Problem& problem) {
   const Size map = tiled_map(conv, problem);
-  const int64_t fewest = conv.kernel.h == 7
-                             ? products(map, conv.dilation, 2)
-                             : std::min(products(map, conv.dilation, 4), products(map, conv.dilation, 6));
+  const int64_t fewest = products(map, conv.dilation, best_algorithm(conv, problem));
+  const int64_t live = live_taps(map.h, conv.kernel.h, conv.pad.h, conv.dilation.h) *
+                       live_taps(map.w, conv.kernel.w, conv.pad.w, conv.dilation.w);
   return std::min(conv.fine_channels, conv.coarse_channels) >= 16 &&
          conv.fine_channels * conv.coarse_channels >= 1024 &&
-         2 * fewest <= conv.kernel.h * conv.kernel.w * map.h * map.w;
+         2 * fewest <= conv.kernel.h * conv.kernel.w * map.h * map.w && 5 * fewest <= 4 * live;
 }
 
 }  // namespace pixelwise

@@ -53,6 +53,8 @@ const Case cases[] = {
     {"no padding", {1, 14, 7, 20}, 18, {3, 3}},
     {"wide padding", {1, 5, 6, 20}, 18, {3, 3}, {1, 1}, {4, 3}},
     {"atrous tile edges", {2, 13, 26, 20}, 24, {3, 3}, {1, 1}, {3, 2}, {3, 2}},
+    {"atrous pairs", {2, 9, 13, 34}, 35, {3, 3}, {1, 1}, {5, 8}, {5, 8}},
+    {"atrous pairs and single pixels", {1, 7, 8, 17}, 18, {3, 3}, {1, 1}, {6, 9}, {6, 9}},
     {"bands of tiles", {1, 61, 84, 7}, 9, {3, 3}, {1, 1}, {1, 1}},
     {"7x7, slabs of tiles", {1, 158, 160, 3}, 2, {7, 7}, {1, 1}, {3, 3}},
     {"7x7 atrous, many tiles, blocks of channels", {1, 81, 80, 33}, 2, {7, 7}, {1, 1}, {237, 234}, {79, 78}},
@@ -279,6 +281,8 @@ TEST(Conv2d, WinogradErrsByLessThanPrecisionAllows) {
   const Case deep[] = {{"64 channels", {1, 26, 22, 64}, 32, {3, 3}, {1, 1}, {1, 1}},
                        {"512 channels", {1, 13, 18, 512}, 24, {3, 3}, {1, 1}, {1, 1}},
                        {"atrous", {1, 26, 18, 128}, 24, {3, 3}, {1, 1}, {2, 2}, {2, 2}},
+                       {"sub-images of 3x3", {1, 26, 27, 128}, 40, {3, 3}, {1, 1}, {9, 9}, {9, 9}},
+                       {"pairs", {1, 13, 18, 128}, 40, {3, 3}, {1, 1}, {9, 9}, {9, 9}},
                        {"many weights", {1, 7, 5, 600}, 200, {3, 3}, {1, 1}, {1, 1}},
                        {"7x7", {1, 14, 11, 64}, 64, {7, 7}, {1, 1}, {3, 3}},
                        {"7x7, many weights", {1, 5, 4, 600}, 70, {7, 7}, {1, 1}, {3, 3}},
@@ -302,7 +306,8 @@ TEST(Conv2d, WinogradErrsByLessThanPrecisionAllows) {
           o.dst[0].view64.data = o.dst[0].wide.data();
           EXPECT_LT(o.dst[0].error_of_channels(), 5e-5) << c.name << ", " << kernel.name << ", " << to_string(set);
         }
-        EXPECT_EQ(kernels, c.kernel.h == 7 ? 1 : 2) << c.name;
+        const bool pairs = c.fine.h <= 2 * c.dilation.h && c.fine.w <= 2 * c.dilation.w;
+        EXPECT_EQ(kernels, c.kernel.h == 7 ? 1 : pairs ? 4 : 3) << c.name;
       }
     }
   }
@@ -322,7 +327,10 @@ TEST(Conv2d, WinogradServesPrecisionFp32WhereItPays) {
   EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {1, 1}, 7), "winograd2");
   EXPECT_EQ(selected(Precision::strict, {1, 20, 20, 64}, {1, 1}), "implicit_gemm");
   EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 16}, {1, 1}), "implicit_gemm");  // few channels
-  EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {9, 9}), "implicit_gemm");  // sub-images of 3x3
+  EXPECT_EQ(selected(Precision::fp32, {1, 26, 27, 64}, {9, 9}), "winograd3");  // sub-images of 3x3
+  EXPECT_EQ(selected(Precision::fp32, {1, 24, 23, 64}, {12, 12}), "winograd_pairs");
+  EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {9, 9}), "implicit_gemm");    // of 2x2, nearly all
+  EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {19, 19}), "implicit_gemm");  // of one pixel
 }
 
 TEST(Conv2d, BitsDoNotDependOnThreads) {

@@ -58,14 +58,18 @@ inline void pack_rectangle(const Source& s, int64_t n, int64_t top, int64_t rows
   }
 }
 
-/// A panel of weights: to[c][0..width) = from[o * row + c] for the outputs o < count, 0 for the others.
+/// A panel of weights: to[c][0..width) = from[o * row + c] for the outputs o < count, 0 for the others. What follows in
+/// each of the rows is asked for: they lie too far apart for the processor to see where it goes on.
 inline void pack_outputs(const float* from, int64_t row, int64_t count, int64_t channels, int64_t width, float* to) {
   for (int64_t c0 = 0; c0 < channels; c0 += lanes) {
     for (int64_t o0 = 0; o0 < width; o0 += lanes) {
       vfloat v[lanes];
 #pragma GCC unroll 16
-      for (int o = 0; o < lanes; ++o)
-        v[o] = o0 + o < count ? load_some(from + (o0 + o) * row + c0, channels - c0) : zero();
+      for (int o = 0; o < lanes; ++o) {
+        const float* at = from + (o0 + o) * row + c0;
+        v[o] = o0 + o < count ? load_some(at, channels - c0) : zero();
+        __builtin_prefetch(at + 16);
+      }
       transpose(v);
       for (int64_t c = 0; c < least(lanes, channels - c0); ++c) store(to + (c0 + c) * width + o0, v[c]);
     }

@@ -34,33 +34,34 @@ Place place_of(const Winograd& w, int64_t index) {
           column / w.tiles.w + column % w.tiles.w * w.tile * w.dilation.w};
 }
 
-// R x R taps for source channels [c0, c0 + channels) (at most a slice), as to[tap][channel][lane]; 0 in lanes past the
+// The taps for source channels [c0, c0 + channels) (at most a slice), as to[tap][channel][lane]; 0 in lanes past the
 // last destination channel.
-template <int R>
+template <class F>
 void gather_taps(const Winograd& w, const View& weights, const Block& block, int64_t c0, int64_t channels, float* to) {
   const int64_t count = least(block.width, w.dst.c - block.o0);
-  for (int64_t k = 0; k < R * R; ++k, to += slice * block.width) {
+  constexpr int64_t width = F::taps;
+  for (int64_t k = 0; k < width * width; ++k, to += slice * block.width) {
     if (w.transposed_weights)
-      copy_outputs(weights.at<float>(c0, R - 1 - k / R, R - 1 - k % R) + block.o0, weights.image_stride, count,
+      copy_outputs(weights.at<float>(c0, width - 1 - k / width, width - 1 - k % width) + block.o0, weights.image_stride, count,
                    channels, block.width, to);
     else
-      pack_outputs(weights.at<float>(block.o0, k / R, k % R) + c0, weights.image_stride, count, channels, block.width,
+      pack_outputs(weights.at<float>(block.o0, k / width, k % width) + c0, weights.image_stride, count, channels, block.width,
                    to);
   }
 }
 
 // The transformed weights of a block and source channels [c0, c0 + channels): [point][channel][lane].
-template <int M, int R>
+template <class F>
 void make_panel(const Winograd& w, const View& weights, const Block& block, int64_t c0, int64_t channels, float* to) {
-  alignas(64) float taps[R * R * slice * 2 * lanes];
+  alignas(64) float taps[F::taps * F::taps * slice * 2 * lanes];
   const int64_t step = Winograd::panel_step(channels, block.width);
   for (int64_t c = 0; c < channels; c += slice) {
     const int64_t some = least(slice, channels - c);
-    gather_taps<R>(w, weights, block, c0 + c, some, taps);
+    gather_taps<F>(w, weights, block, c0 + c, some, taps);
     for (int64_t i = 0; i < some * block.width; i += lanes) {
       float* panel = to + c * block.width + i;
-      transform_weights<M, R>([&](int y, int x) { return load(taps + (y * R + x) * slice * block.width + i); },
-                              [&](int y, int x, vfloat v) { store(panel + (y * (M + R - 1) + x) * step, v); });
+      transform_weights<F>([&](int y, int x) { return load(taps + (y * F::taps + x) * slice * block.width + i); },
+                              [&](int y, int x, vfloat v) { store(panel + (y * F::points + x) * step, v); });
     }
   }
 }
@@ -121,28 +122,28 @@ template <int size, class Fn>
 }
 
 // The transformed source of the tile at `place`: point p goes to to[p * step].
-template <int M, int R>
+template <class F>
 void source_tile(const Winograd& w, const Source& s, const Channels& channels, const Place& place, float* to,
                  int64_t step) {
-  for_channels<M + R - 1>(
+  for_channels<F::inputs>(
       s, channels, w.dilation, place.n, place.y + w.offset.h, place.x + w.offset.w, [&](const auto& read, int64_t c) {
         float* at = to + c - channels.first;
-        transform_source<M, R>(read, [&](int i, int j, vfloat v) { store(at + (i * (M + R - 1) + j) * step, v); });
+        transform_source<F>(read, [&](int i, int j, vfloat v) { store(at + (i * F::points + j) * step, v); });
       });
 }
 
 // The same of the gradient of its result.
-template <int M, int R>
+template <class F>
 void gradient_tile(const Winograd& w, const Source& s, const Channels& channels, const Place& place, float* to,
                    int64_t step) {
-  for_channels<M>(s, channels, w.dilation, place.n, place.y, place.x, [&](const auto& read, int64_t c) {
+  for_channels<F::results>(s, channels, w.dilation, place.n, place.y, place.x, [&](const auto& read, int64_t c) {
     float* at = to + c - channels.first;
-    transform_gradient<M, R>(read, [&](int i, int j, vfloat v) { store(at + (i * (M + R - 1) + j) * step, v); });
+    transform_gradient<F>(read, [&](int i, int j, vfloat v) { store(at + (i * F::points + j) * step, v); });
   });
 }
 
 // The sums of the tile at `place` for a block of channels leave the kernel.
-template <int M, int R>
+template <class F>
 void result_tile(const Winograd& w, const Arguments& a, const Block& block, const Place& place, const float* sums) {
   const Epilogue& e = a.epilogue;
   const float* bias = a.parameters.size() > 1 && a.parameters[1] ? a.parameters[1].as<float>() : nullptr;
@@ -151,7 +152,7 @@ void result_tile(const Winograd& w, const Arguments& a, const Block& block, cons
   for (int64_t o = 0; o < block.width && block.o0 + o < w.dst.c; o += lanes) {
     const int64_t c = block.o0 + o, left = w.dst.c - c;
     const vfloat start = bias ? load_some(bias + c, left) : zero();
-    transform_result<M, R>([&](int i, int j) { return load(sums + (i * (M + R - 1) + j) * step + o); },
+    transform_result<F>([&](int i, int j) { return load(sums + (i * F::points + j) * step + o); },
                            [&](int i, int j, vfloat v) {
                              const int64_t y = place.y + i * w.dilation.h, x = place.x + j * w.dilation.w;
                              if (y >= w.dst.h || x >= w.dst.w) return;
@@ -165,7 +166,7 @@ void result_tile(const Winograd& w, const Arguments& a, const Block& block, cons
 
 // Tiles [first, last): the products of one block of destination channels, and their way out. `source` is the
 // transformed source of tile `first`.
-template <int M, int R>
+template <class F>
 void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t first, int64_t last,
               const float* source, float* scratch) {
   alignas(64) static constexpr float zeros[2 * lanes] = {};
@@ -177,7 +178,7 @@ void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t
     if (w.prepacked)
       panel = reinterpret_cast<const float*>(a.packed) + panel_offset(w, block, c0, i);
     else
-      make_panel<M, R>(w, a.parameters[0], block, c0, channels, made);
+      make_panel<F>(w, a.parameters[0], block, c0, channels, made);
     for (int64_t p = 0; p < w.points(); ++p) {
       const Run run{0, panel + p * Winograd::panel_step(channels, block.width)};
       for (int64_t r = 0; r < rows; ++r) {
@@ -195,68 +196,73 @@ void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t
       }
     }
   }
-  for (int64_t t = 0; t < count; ++t) result_tile<M, R>(w, a, block, place_of(w, first + t), scratch + t * block.width);
+  for (int64_t t = 0; t < count; ++t) result_tile<F>(w, a, block, place_of(w, first + t), scratch + t * block.width);
 }
 
-template <int M, int R>
+template <class F>
 void transform_band(const Winograd& w, const Arguments& a, int64_t first, int64_t last, float* to) {
   for (int64_t t = first; t < last; ++t, to += w.pitch)
-    source_tile<M, R>(w, a.src[0], {0, w.src.c}, place_of(w, t), to, w.source_step());
+    source_tile<F>(w, a.src[0], {0, w.src.c}, place_of(w, t), to, w.source_step());
 }
 
 // Every thread has bands of its own, whose transformed source stays in its L2 cache.
-template <int M, int R>
+template <class F>
 void run_private(const Winograd& w, const Arguments& a) {
   parallel_for(w.bands(), [&](int64_t band, int thread) {
     float* source = reinterpret_cast<float*>(a.scratch) + thread * w.thread_floats();
     const int64_t first = band * w.band, last = least(first + w.band, w.count());
-    transform_band<M, R>(w, a, first, last, source);
+    transform_band<F>(w, a, first, last, source);
     for (int64_t b = 0; b < w.out_blocks; ++b)
-      multiply<M, R>(w, a, block_of(w, b), first, last, source, source + w.source_floats());
+      multiply<F>(w, a, block_of(w, b), first, last, source, source + w.source_floats());
   });
 }
 
 // All threads transform one large band, then share out the destination channels: many channels, few tiles.
-template <int M, int R>
+template <class F>
 void run_shared(const Winograd& w, const Arguments& a) {
   float* source = reinterpret_cast<float*>(a.scratch);
   for (int64_t first = 0; first < w.count(); first += w.band) {
     const int64_t count = least(w.band, w.count() - first), groups = (count + w.group - 1) / w.group;
     parallel_for((count + 3) / 4, [&](int64_t chunk, int) {
-      transform_band<M, R>(w, a, first + chunk * 4, first + least(chunk * 4 + 4, count), source + chunk * 4 * w.pitch);
+      transform_band<F>(w, a, first + chunk * 4, first + least(chunk * 4 + 4, count), source + chunk * 4 * w.pitch);
     });
     parallel_for(w.out_blocks * groups, [&](int64_t chunk, int thread) {
       const int64_t t0 = part(count, chunk % groups, groups), t1 = part(count, chunk % groups + 1, groups);
-      multiply<M, R>(w, a, block_of(w, chunk / groups), first + t0, first + t1, source + t0 * w.pitch,
+      multiply<F>(w, a, block_of(w, chunk / groups), first + t0, first + t1, source + t0 * w.pitch,
                      source + w.source_floats() + thread * w.thread_floats());
     });
   }
 }
 
-template <int M, int R>
+template <class F>
 void pack_all(const Winograd& w, const Arguments& a) {
   float* packed = reinterpret_cast<float*>(a.packed);
   parallel_for(w.out_blocks * w.in_blocks, [&](int64_t chunk, int) {
     const Block block = block_of(w, chunk / w.in_blocks);
     const int64_t i = chunk % w.in_blocks, c0 = i * w.in_block;
-    make_panel<M, R>(w, a.parameters[0], block, c0, least(w.in_block, w.src.c - c0),
+    make_panel<F>(w, a.parameters[0], block, c0, least(w.in_block, w.src.c - c0),
                      packed + panel_offset(w, block, c0, i));
   });
 }
 
-// fn.template operator()<M, R>() for the tile and the kernel.
+// fn.template operator()<F>() for the algorithm of the plan.
 template <class Fn>
-void with_tile(const Winograd& w, const Fn& fn) {
-  if (w.kernel == 7) return fn.template operator()<2, 7>();
-  w.tile == 4 ? fn.template operator()<4, 3>() : fn.template operator()<6, 3>();
+void with_filter(const Winograd& w, const Fn& fn) {
+  if (w.kernel == 7) return fn.template operator()<F27>();
+  switch (w.tile) {
+    case 2: return fn.template operator()<Pair>();
+    case 3: return fn.template operator()<F33>();
+    case 4: return fn.template operator()<F43>();
+    default: return fn.template operator()<F63>();
+  }
 }
 
 void pack(const Winograd& w, const Arguments& a) {
-  with_tile(w, [&]<int M, int R>() { pack_all<M, R>(w, a); });
+  with_filter(w, [&]<class F>() { pack_all<F>(w, a); });
 }
 
 void run(const Winograd& w, const Arguments& a) {
-  with_tile(w, [&]<int M, int R>() { w.shared ? run_shared<M, R>(w, a) : run_private<M, R>(w, a); });
+  with_filter(w, [&]<class F>() { w.shared ? run_shared<F>(w, a) : run_private<F>(w, a); });
 }
 
 // What a chunk of the weight gradient makes, and where it works.
@@ -287,13 +293,13 @@ void add_products(const WinogradWeights& w, const Chunk& chunk, bool first, int6
 }
 
 // The gradient of a chunk's weights.
-template <int M, int R>
+template <class F>
 void leave_weights(const WinogradWeights& w, const Destination& dst, const Chunk& chunk) {
   for (int64_t o = chunk.coarse.first; o < chunk.coarse.last; ++o) {
     for (int64_t c = chunk.fine.first; c < chunk.fine.last; c += lanes) {
       const float* sums = chunk.sums + (o - chunk.coarse.first) * w.in_block + c - chunk.fine.first;
-      transform_weights_gradient<M, R>(
-          [&](int i, int j) { return load(sums + (i * (M + R - 1) + j) * w.sums_step()); },
+      transform_weights_gradient<F>(
+          [&](int i, int j) { return load(sums + (i * F::points + j) * w.sums_step()); },
           [&](int y, int x, vfloat v) { put_some(dst.view.at<float>(o, y, x) + c, v, chunk.fine.last - c, dst.mode); });
     }
   }
@@ -306,7 +312,7 @@ const Source& coarse_of(const WinogradWeights& w, const Arguments& a) {
   return a.src[static_cast<size_t>(1 - w.fine_operand)];
 }
 
-template <int M, int R>
+template <class F>
 void run_shared_weights(const WinogradWeights& w, const Arguments& a) {
   float* fines = reinterpret_cast<float*>(a.scratch);
   float* coarses = fines + w.map.points() * w.fine_step();
@@ -318,10 +324,10 @@ void run_shared_weights(const WinogradWeights& w, const Arguments& a) {
       const Place place = place_of(w.map, t);
       for (int64_t i = 0; i < blocks; ++i) {
         const Chunk chunk = chunk_of(w, first + i, 0, fines + i * fine_block, nullptr, nullptr);
-        source_tile<M, R>(w.map, fine_of(w, a), chunk.fine, place, chunk.fines + t * w.in_block, w.fine_step());
+        source_tile<F>(w.map, fine_of(w, a), chunk.fine, place, chunk.fines + t * w.in_block, w.fine_step());
       }
       if (first == 0)
-        gradient_tile<M, R>(w.map, coarse_of(w, a), {0, w.map.dst.c}, place, coarses + t * w.coarse_pitch,
+        gradient_tile<F>(w.map, coarse_of(w, a), {0, w.map.dst.c}, place, coarses + t * w.coarse_pitch,
                             w.coarse_step());
     });
     parallel_for(blocks * w.out_groups, [&](int64_t index, int thread) {
@@ -329,12 +335,12 @@ void run_shared_weights(const WinogradWeights& w, const Arguments& a) {
       const Chunk chunk = chunk_of(w, first + i, group, fines + i * fine_block, coarses + group * w.out_group,
                                    threads + thread * w.thread_floats());
       add_products(w, chunk, true, count);
-      leave_weights<M, R>(w, a.dst[0], chunk);
+      leave_weights<F>(w, a.dst[0], chunk);
     });
   }
 }
 
-template <int M, int R>
+template <class F>
 void run_private_weights(const WinogradWeights& w, const Arguments& a) {
   float* slabs = reinterpret_cast<float*>(a.scratch);
   parallel_for(w.slabs * w.in_blocks * w.out_groups, [&](int64_t index, int thread) {
@@ -347,22 +353,22 @@ void run_private_weights(const WinogradWeights& w, const Arguments& a) {
       const int64_t count = least(w.map.band, end - first);
       for (int64_t t = 0; t < count; ++t) {
         const Place place = place_of(w.map, first + t);
-        source_tile<M, R>(w.map, fine_of(w, a), chunk.fine, place, fines + t * w.in_block, w.fine_step());
-        gradient_tile<M, R>(w.map, coarse_of(w, a), chunk.coarse, place, chunk.coarses + t * w.coarse_pitch,
+        source_tile<F>(w.map, fine_of(w, a), chunk.fine, place, fines + t * w.in_block, w.fine_step());
+        gradient_tile<F>(w.map, coarse_of(w, a), chunk.coarse, place, chunk.coarses + t * w.coarse_pitch,
                             w.coarse_step());
       }
       add_products(w, chunk, first == begin, count);
     }
     Destination dst = a.dst[0];
     if (w.slabs > 1) dst = {dense_view(slabs + slab * w.weights(), Type::f32, dst.view.shape), Mode::write};
-    leave_weights<M, R>(w, dst, chunk);
+    leave_weights<F>(w, dst, chunk);
   });
   if (w.slabs > 1) add_slabs(a.dst[0], slabs, w.slabs);
 }
 
 void weights(const WinogradWeights& w, const Arguments& a) {
-  with_tile(w.map,
-            [&]<int M, int R>() { w.shared ? run_shared_weights<M, R>(w, a) : run_private_weights<M, R>(w, a); });
+  with_filter(w.map,
+            [&]<class F>() { w.shared ? run_shared_weights<F>(w, a) : run_private_weights<F>(w, a); });
   if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
 }
 

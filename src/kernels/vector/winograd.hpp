@@ -12,7 +12,8 @@ struct Winograd {
   Shape src, dst;
   Size offset, dilation;
   bool transposed_weights = false;  ///< the source's channels are the weights' first axis, and the taps are reversed
-  int64_t tile = 4, kernel = 3;     ///< 4 or 6 pixels by 3 taps, or 2 by 7
+  int64_t tile = 4, kernel = 3;     ///< 3, 4 or 6 pixels by 3 taps, 2 by 7, or a Pair: 2 by 3
+  int64_t side = 6;                 ///< points along an axis
   Size phases, tiles;               ///< sub-images, and tiles of each, along both axes
   int64_t block = 0;                ///< destination channels of a panel of weights: two vectors
   int64_t out_blocks = 0;
@@ -23,7 +24,7 @@ struct Winograd {
   int64_t pitch = 0;                    ///< floats from tile to tile of the transformed source
   static constexpr int64_t gap = 16;    ///< floats between the points, against aliasing in the caches
 
-  int64_t points() const { return (tile + kernel - 1) * (tile + kernel - 1); }
+  int64_t points() const { return side * side; }
   int64_t count() const { return src.n * phases.h * tiles.h * phases.w * tiles.w; }
   int64_t bands() const { return (count() + band - 1) / band; }
   int64_t source_step() const { return band * pitch + gap; }
