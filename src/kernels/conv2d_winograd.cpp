@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t private_bytes = 832 << 10;  // of a thread's transformed tiles and sums: they stay in its L2 cache
 constexpr int64_t shared_bytes = 8 << 20;     // of a band that all threads share: it stays in the L3 cache
-constexpr int64_t weights_bytes = 24 << 20;   // of the coarse map's tiles, for a weight gradient
+constexpr int64_t weights_bytes = 40 << 20;   // of the coarse map's tiles, for a weight gradient
 constexpr int64_t prepacked_bytes = 16 << 20;
 
 void block_channels(Winograd& w, int64_t lanes) {
