@@ -101,7 +101,7 @@ WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, co
     w.out_group = round_up(ceil_div(coarse.c, ceil_div(coarse.c, most)), lanes);
     w.out_groups = ceil_div(coarse.c, w.out_group);
   };
-  w.shared = all * point_bytes * odd_lines(coarse.c) <= weights_bytes;
+  w.shared = std::min(fine.c, coarse.c) >= 128 && all * point_bytes * odd_lines(coarse.c) <= weights_bytes;
   if (w.shared) {
     group(56);
     w.coarse_pitch = odd_lines(w.out_groups * w.out_group);
