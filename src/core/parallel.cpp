@@ -19,6 +19,9 @@
 #ifdef PIXELWISE_OPENMP
 #include <omp.h>
 #endif
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
 
 namespace pixelwise {
 namespace {
@@ -53,6 +56,9 @@ class Team {
       }
     }
     inside = false;
+#ifdef __SSE__
+    _mm_sfence();  // kernels may have written past the caches
+#endif
   }
   void rethrow() const {
     if (failure_) std::rethrow_exception(failure_);

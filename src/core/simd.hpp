@@ -32,6 +32,17 @@ inline constexpr int lanes = vector_bytes / 4;  ///< floats in a vector
   return v;
 }
 [[gnu::always_inline]] inline void store(float* p, vfloat v) { std::memcpy(p, &v, sizeof v); }
+/// As store, past the caches: the line is not read from memory first. p is aligned to a vector. (Other threads see it
+/// after the end of the parallel_for.)
+[[gnu::always_inline]] inline void stream(float* p, vfloat v) {
+#if PIXELWISE_ISA_LEVEL == 2
+  _mm512_stream_ps(p, reinterpret_cast<__m512>(v));
+#elif PIXELWISE_ISA_LEVEL == 1
+  _mm256_stream_ps(p, reinterpret_cast<__m256>(v));
+#else
+  store(p, v);
+#endif
+}
 [[gnu::always_inline]] inline vfloat broadcast(float x) { return x - vfloat{}; }
 [[gnu::always_inline]] inline vfloat zero() { return vfloat{}; }
 /// a * b + c; one rounding where the instruction set has it.

@@ -74,6 +74,7 @@ void sample_mean(const View& x, double* sums, float* mean) {
 void apply(const BatchNormJob& job, const Arguments& a, const float* scale, const float* shift) {
   const View x = a.src[0].view, y = a.dst[0].view;
   const Activation act = a.epilogue.act;
+  const Writer write(a.dst[0]);
   parallel_for(x.shape.n * job.strips, [&](int64_t chunk, int) {
     const Strip s = strip_of(job, x.shape, chunk);
     for (int64_t i = s.first; i < s.last; ++i) {
@@ -82,7 +83,7 @@ void apply(const BatchNormJob& job, const Arguments& a, const float* scale, cons
           const int64_t left = x.shape.c - c;
           const vfloat scaled =
               fma(load_some(x.at<float>(s.n, i, j) + c, left), load_some(scale + c, left), load_some(shift + c, left));
-          store_some(y.at<float>(s.n, i, j) + c, activate(scaled, act), left);
+          write(y.at<float>(s.n, i, j) + c, activate(scaled, act), left);
         }
       }
     }
@@ -163,7 +164,7 @@ void batch_norm_backward(const BatchNormJob& job, const Arguments& a) {
     dw = static_cast<float>(diff_weight + (a.dst[1].mode == Mode::add ? dw : 0));
     db = static_cast<float>(diff_bias + (a.dst[2].mode == Mode::add ? db : 0));
   }
-  const bool add = a.dst[0].mode == Mode::add;
+  const Writer write(a.dst[0]);
   parallel_for(x.shape.n * job.strips, [&](int64_t chunk, int) {
     const Strip s = strip_of(job, x.shape, chunk);
     for (int64_t i = s.first; i < s.last; ++i) {
@@ -172,11 +173,9 @@ void batch_norm_backward(const BatchNormJob& job, const Arguments& a) {
           const int64_t left = channels - c;
           const vfloat value = load_some(x.at<float>(s.n, i, j) + c, left);
           const vfloat centred = value - load_some(mean + c, left);
-          vfloat d = load_some(factors + c, left) * gradient(s.n, i, j, c, left, value) -
+          const vfloat d = load_some(factors + c, left) * gradient(s.n, i, j, c, left, value) -
                      load_some(factors + channels + c, left) - centred * load_some(factors + 2 * channels + c, left);
-          float* to = diff_x.at<float>(s.n, i, j) + c;
-          if (add) d += load_some(to, left);
-          store_some(to, d, left);
+          write(diff_x.at<float>(s.n, i, j) + c, d, left);
         }
       }
     }

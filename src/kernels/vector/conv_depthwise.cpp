@@ -88,14 +88,14 @@ template <int X, int V, bool Whole>
     }
   }
   if (Whole) fetch_next<X, V>(r, c);
-  const bool add = a.dst[0].mode == Mode::add;
+  const Writer write(a.dst[0]);
 #pragma GCC unroll 4
   for (int x = 0; x < X; ++x) {
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
       const int64_t at = c + v * lanes;
       leave_vector(sum[x][v], a.epilogue, at, r.residual ? r.residual + x * r.residual_pixel + at : nullptr,
-                   r.gate ? r.gate + x * r.gate_pixel + at : nullptr, add, r.dst + x * r.dst_pixel + at,
+                   r.gate ? r.gate + x * r.gate_pixel + at : nullptr, write, r.dst + x * r.dst_pixel + at,
                    left - v * lanes);
     }
   }

@@ -85,13 +85,12 @@ inline void copy_outputs(const float* from, int64_t row, int64_t count, int64_t 
 /// The sums of channels [c, c + left) leave the kernel: dst = act(scale sum + shift + residual) * act'(gate), written
 /// or added.
 [[gnu::always_inline]] inline void leave_vector(vfloat v, const Epilogue& e, int64_t c, const float* residual,
-                                                const float* gate, bool add, float* dst, int64_t left) {
+                                                const float* gate, const Writer& write, float* dst, int64_t left) {
   if (e.scale) v = fma(v, load_some(e.scale.as<float>() + c, left), load_some(e.shift.as<float>() + c, left));
   if (residual) v = v + load_some(residual, left);
   v = activate(v, e.act);
   if (gate) v = gated(v, load_some(gate, left), e.gate_act);
-  if (add) v = v + load_some(dst, left);
-  store_some(dst, v, left);
+  write(dst, v, left);
 }
 
 /// diff_bias(c) = sum of diff_y over pixels: floats along a row, doubles over rows.

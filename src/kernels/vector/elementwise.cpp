@@ -12,11 +12,12 @@ void activation(const ActivationSpec& s, const Arguments& a) {
   const View x = a.src[0].view;
   const Destination y = a.dst[0];
   const Activation act = s.function;
+  const Writer write(y);
   for_runs(x.shape, joined(x) && joined(y.view), [&](int64_t n, int64_t i, int64_t j, int64_t count) {
     const float* from = x.at<float>(n, i, j);
     float* to = y.view.at<float>(n, i, j);
     for (int64_t k = 0; k < count; k += lanes)
-      put_some(to + k, activate(load_some(from + k, count - k), act), count - k, y.mode);
+      write(to + k, activate(load_some(from + k, count - k), act), count - k);
   });
 }
 
@@ -25,11 +26,12 @@ void activation_backward(const ActivationSpec& s, const Arguments& a) {
   const Destination diff_x = a.dst[0];
   const Activation act = s.function;
   const bool all_joined = joined(diff_y) && joined(y) && joined(diff_x.view);
+  const Writer write(diff_x);
   for_runs(y.shape, all_joined, [&](int64_t n, int64_t i, int64_t j, int64_t count) {
     const float *g = diff_y.at<float>(n, i, j), *out = y.at<float>(n, i, j);
     float* to = diff_x.view.at<float>(n, i, j);
     for (int64_t k = 0; k < count; k += lanes)
-      put_some(to + k, gated(load_some(g + k, count - k), load_some(out + k, count - k), act), count - k, diff_x.mode);
+      write(to + k, gated(load_some(g + k, count - k), load_some(out + k, count - k), act), count - k);
   });
 }
 
@@ -40,21 +42,23 @@ void add(const Arguments& a) {
   bool all_joined = joined(y.view);
   for (int64_t i = 0; i < sources; ++i) all_joined = all_joined && joined(src[i].view);
   const Activation act = a.epilogue.act;
+  const Writer write(y);
   for_runs(y.view.shape, all_joined, [&](int64_t n, int64_t i, int64_t j, int64_t count) {
     float* to = y.view.at<float>(n, i, j);
     for (int64_t k = 0; k < count; k += lanes) {
       vfloat sum = load_some(src[0].view.at<float>(n, i, j) + k, count - k);
       for (int64_t s = 1; s < sources; ++s) sum += load_some(src[s].view.at<float>(n, i, j) + k, count - k);
-      put_some(to + k, activate(sum, act), count - k, y.mode);
+      write(to + k, activate(sum, act), count - k);
     }
   });
 }
 
 void copy(const View& src, const Destination& dst) {
+  const Writer write(dst);
   for_runs(src.shape, joined(src) && joined(dst.view), [&](int64_t n, int64_t i, int64_t j, int64_t count) {
     const float* from = src.at<float>(n, i, j);
     float* to = dst.view.at<float>(n, i, j);
-    for (int64_t k = 0; k < count; k += lanes) put_some(to + k, load_some(from + k, count - k), count - k, dst.mode);
+    for (int64_t k = 0; k < count; k += lanes) write(to + k, load_some(from + k, count - k), count - k);
   });
 }
 

@@ -56,7 +56,8 @@ void for_each_phase(const Gather& g, const Fn& fn) {
 void leave(const Gather& g, const Arguments& a, const Block& block, int64_t n, int64_t y, int64_t x, int64_t pixels,
            const float* sums) {
   const Epilogue& e = a.epilogue;
-  const bool add = a.dst[0].mode == Mode::add;
+  Writer write(a.dst[0]);
+  if (e.residual) write.past = false;  // the blocks of a residual network are read twice, right after
   for (int64_t m = 0; m < pixels; ++m, x += g.w.step, sums += block.width) {
     float* dst = a.dst[0].view.at<float>(n, y, x) + block.o0;
     const float* residual = e.residual ? e.residual.at<float>(n, y, x) + block.o0 : nullptr;
@@ -64,7 +65,7 @@ void leave(const Gather& g, const Arguments& a, const Block& block, int64_t n, i
     for (int64_t o = 0; o < block.width; o += lanes) {
       const int64_t left = g.dst.c - block.o0 - o;
       if (left <= 0) break;
-      leave_vector(load(sums + o), e, block.o0 + o, residual ? residual + o : nullptr, gate ? gate + o : nullptr, add,
+      leave_vector(load(sums + o), e, block.o0 + o, residual ? residual + o : nullptr, gate ? gate + o : nullptr, write,
                    dst + o, left);
     }
   }

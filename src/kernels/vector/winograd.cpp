@@ -147,7 +147,7 @@ template <class F>
 void result_tile(const Winograd& w, const Arguments& a, const Block& block, const Place& place, const float* sums) {
   const Epilogue& e = a.epilogue;
   const float* bias = a.parameters.size() > 1 && a.parameters[1] ? a.parameters[1].as<float>() : nullptr;
-  const bool add = a.dst[0].mode == Mode::add;
+  const Writer write(a.dst[0]);
   const int64_t step = w.sums_step(block.width);
   for (int64_t o = 0; o < block.width && block.o0 + o < w.dst.c; o += lanes) {
     const int64_t c = block.o0 + o, left = w.dst.c - c;
@@ -158,7 +158,7 @@ void result_tile(const Winograd& w, const Arguments& a, const Block& block, cons
                              if (y >= w.dst.h || x >= w.dst.w) return;
                              leave_vector(v + start, e, c,
                                           e.residual ? e.residual.at<float>(place.n, y, x) + c : nullptr,
-                                          e.gate ? e.gate.at<float>(place.n, y, x) + c : nullptr, add,
+                                          e.gate ? e.gate.at<float>(place.n, y, x) + c : nullptr, write,
                                           a.dst[0].view.at<float>(place.n, y, x) + c, left);
                            });
   }
