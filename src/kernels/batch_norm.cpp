@@ -33,13 +33,14 @@ Line line(const Arguments& a, int64_t c, double mean, double inverse_deviation) 
   return {scale, value_of(channel<T>(a.parameters[1], c)) - mean * scale};
 }
 
-// y = act(scale * x + shift)
+// y = act(scale * x + shift + residual)
 template <class T>
 void normalise(const Arguments& a, int64_t c, const Line& line) {
   const View &x = a.src[0].view, &y = a.dst[0].view;
   if (!y) return;
   for_each_pixel(x.shape, [&](int64_t n, int64_t i, int64_t j) {
-    const double result = line.scale * value_of(x.at<T>(n, i, j)[c]) + line.shift;
+    double result = line.scale * value_of(x.at<T>(n, i, j)[c]) + line.shift;
+    if (a.epilogue.residual) result += value_of(a.epilogue.residual.at<T>(n, i, j)[c]);
     y.at<T>(n, i, j)[c] = element_of<T>(activated(result, a.epilogue.act));
   });
 }

@@ -54,6 +54,12 @@ Output GradientBuilder::contribution(ValueId id) {
                                               : Accumulate::write};
 }
 
+bool GradientBuilder::share(ValueId term, ValueId gradient) {
+  if (!wanted(term) || graph_.at(term).gradient != no_value || graph_.at(gradient).external) return false;
+  graph_.at(term).gradient = gradient;
+  return true;
+}
+
 void GradientBuilder::append(Node node) { graph_.nodes.push_back(std::move(node)); }
 
 void differentiate_from(Graph& graph, const std::vector<ValueId>& outputs, const std::vector<ValueId>& also) {

@@ -72,6 +72,23 @@ bool fold_sum(Graph& graph, const Node& node) {
   return false;
 }
 
+// x + batch norm, where x is there before it runs: it normalises, adds and activates in one pass.
+bool fuse_sum(Graph& graph, const Node& node) {
+  if (!std::holds_alternative<AddSpec>(node.spec) || node.src.size() != 2) return false;
+  for (const size_t i : {size_t{0}, size_t{1}}) {
+    const ValueId result = node.src[i].value, other = node.src[1 - i].value;
+    Node* producer = open_producer(graph, result);
+    const auto* norm = producer ? std::get_if<BatchNormSpec>(&producer->spec) : nullptr;
+    if (!norm || norm->phase == Phase::inference || producer->residual != no_value ||
+        writer(graph, other) > writer(graph, result))
+      continue;
+    producer->residual = other;
+    absorb(*producer, node);
+    return true;
+  }
+  return false;
+}
+
 // Erases the nodes that `move` has moved into another.
 void move_nodes(Graph& graph, bool (*move)(Graph&, const Node&)) {
   for (size_t i = 0; i < graph.nodes.size();) {
@@ -106,7 +123,10 @@ void defer(Graph& graph, const Node& norm) {
 
 }  // namespace
 
-void fuse(Graph& graph) { move_nodes(graph, fuse_activation); }
+void fuse(Graph& graph) {
+  move_nodes(graph, fuse_activation);
+  move_nodes(graph, fuse_sum);
+}
 
 void fold(Graph& graph) {
   move_nodes(graph, fold_batch_norm);
@@ -116,7 +136,7 @@ void fold(Graph& graph) {
 void defer_batch_norms(Graph& graph) {
   for (const Node& node : std::vector<Node>(graph.nodes)) {
     const auto* norm = std::get_if<BatchNormSpec>(&node.spec);
-    if (!norm || norm->phase == Phase::inference || node.pass != Pass::forward) continue;
+    if (!norm || norm->phase == Phase::inference || node.pass != Pass::forward || node.residual != no_value) continue;
     const ValueId y = node.dst[0].value;
     const bool possible = std::all_of(graph.nodes.begin(), graph.nodes.end(),
                                       [&](const Node& reader) { return can_normalise(reader, y); });

@@ -64,6 +64,25 @@ ValueId gated_gradient(GradientBuilder& gradients, const Node& node) {
   return diff_dst;
 }
 
+void hand_on(GradientBuilder& gradients, const Node& sum, ValueId gradient, const std::vector<ValueId>& terms) {
+  std::vector<ValueId> others;
+  bool shared = false;
+  for (const ValueId term : terms) {
+    if (!shared && gradients.share(term, gradient))
+      shared = true;
+    else if (gradients.wanted(term))
+      others.push_back(term);
+  }
+  if (others.empty()) return;
+  Node copies;
+  copies.name = sum.name + (std::holds_alternative<AddSpec>(sum.spec) ? ".backward" : ".sum.backward");
+  copies.spec = AddSpec{};
+  copies.pass = Pass::backward;
+  copies.src = {{gradient}};
+  for (const ValueId term : others) copies.dst.push_back(gradients.contribution(term));
+  gradients.append(std::move(copies));
+}
+
 void simple_gradient(GradientBuilder& gradients, const Node& node, const std::vector<ValueId>& saved) {
   const ValueId diff_dst = gradients.gradient_of(node.dst[0].value);
   if (diff_dst == no_value || !gradients.wanted(node.src[0].value)) return;

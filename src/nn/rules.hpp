@@ -21,6 +21,10 @@ template <class... Args>
 /// Rejects a window that has no taps or does not move, and a negative border.
 void check_window(const Node& node, Size kernel, Size stride, Size pad, Size dilation = {1, 1});
 
+/// The terms of a sum get its finished gradient: one of them the value itself, the others a copy (by a node that is
+/// called after the sum).
+void hand_on(GradientBuilder& gradients, const Node& sum, ValueId gradient, const std::vector<ValueId>& terms);
+
 /// dst is like src[0].
 std::vector<TensorDesc> same_as_src(const Graph& graph, const Node& node);
 Geometry2d same_geometry(const Graph& graph, const Node& node);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "nn/small_net.hpp"
+#include "pixelwise/nn/differentiate.hpp"
 #include "pixelwise/nn/executor.hpp"
 #include "pixelwise/nn/plan.hpp"
 
@@ -13,7 +14,7 @@ namespace pixelwise {
 namespace {
 
 // A residual block (He et al. 2016) with a shortcut of its own, and one without; then an upsampling.
-Graph residual_graph(Phase phase, Type type) {
+Graph residual_graph(Phase phase, Type type, bool fused = true) {
   Graph graph;
   Builder b(graph, phase, type);
   const ValueId image = b.input("image", type, {2, 9, 11, 8});
@@ -28,7 +29,7 @@ Graph residual_graph(Phase phase, Type type) {
   x = b.batch_norm(b.conv_transpose2d(x, "up", {5, {4, 4}, {2, 2}, {1, 1}}), "up.norm");
   b.mark_external(x);
   graph.at(x).name = "result";
-  fuse(graph);
+  if (fused) fuse(graph);
   return graph;
 }
 
@@ -102,6 +103,39 @@ TEST(Fold, FollowsItsParameters) {
   for (int64_t i = 0; i < variance.shape.count(); ++i) variance.view().as<float>()[i] *= 4;
   ++variance.version;
   EXPECT_GT(difference(before, run(executor)), 0.1);
+}
+
+// The result, and the gradients of the image and of all parameters.
+std::vector<std::vector<double>> step(Graph graph) {
+  differentiate_from(graph, {graph.find("result")}, {graph.find("image")});
+  Parameters parameters;
+  parameters.ensure(graph, 1);
+  fill(parameters);
+  Executor executor(graph, parameters, std::make_shared<Arena>());
+  executor.set_poison(true);
+  fill_normal(executor.view("image"), 3);
+  fill_normal(executor.view("diff.result"), 4);
+  executor.run();
+  std::vector<std::vector<double>> results{numbers_of(executor.view("result"))};
+  results.push_back(numbers_of(executor.view(graph.at(graph.find("image")).gradient)));
+  for (const Parameter* p : parameters.all()) {
+    // A bias before batch norm has the gradient 0, and rounding.
+    if (p->trained && (p->name.ends_with("norm.bias") || !p->name.ends_with(".bias")))
+      results.push_back(numbers_of(executor.view("diff." + p->name)));
+  }
+  return results;
+}
+
+TEST(Fuse, BatchNormsOfTheBatchAddAndActivate) {
+  for (const Type type : {Type::f64, Type::f32}) {
+    const Graph plain = residual_graph(Phase::training, type, false), fused = residual_graph(Phase::training, type);
+    EXPECT_EQ(count<AddSpec>(plain), 2);
+    EXPECT_EQ(count<AddSpec>(fused), 0);
+    EXPECT_EQ(count<ActivationSpec>(fused), 0);
+    const auto wanted = step(plain), given = step(fused);
+    for (size_t i = 0; i < wanted.size(); ++i)
+      EXPECT_LT(difference(wanted[i], given[i]), type == Type::f64 ? 1e-12 : 1e-4) << i;
+  }
 }
 
 TEST(Fold, LeavesStatisticsOfTheBatchAlone) {

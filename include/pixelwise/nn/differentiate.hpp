@@ -26,6 +26,10 @@ class GradientBuilder {
   /// The destination for a contribution to the gradient of `id`: an arena value; mode write for the first one and add
   /// for the others; add_after_first for parameters. An unwanted one is a throw-away value where needed.
   Output contribution(ValueId id);
+  /// The finished `gradient` of a sum is all that a term gets from it: the term's gradient, if this is its first
+  /// contribution, is the same value from here on, and nothing is copied. False: it has one already, or wants none,
+  /// or `gradient` comes from outside.
+  bool share(ValueId term, ValueId gradient);
   void append(Node node);  ///< a backward node
 
  private:

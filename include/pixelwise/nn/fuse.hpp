@@ -6,7 +6,8 @@ namespace pixelwise {
 
 /// To be called on a forward graph, before differentiate: an activation that is the only reader of a convolution, a
 /// batch norm or a sum becomes Node::act of that node, and its node disappears. (Backward then starts from the output
-/// y: relu'(x) is 1 exactly where y > 0.)
+/// y: relu'(x) is 1 exactly where y > 0.) A sum of a map and a batch norm that nobody else reads becomes Node::residual
+/// of the batch norm, if it takes the statistics of the batch.
 void fuse(Graph& graph);
 
 /// After fuse, on a graph that is not differentiated: a batch norm with constant statistics that is the only reader of

@@ -70,9 +70,9 @@ void sample_mean(const View& x, double* sums, float* mean) {
   for (int64_t c = 0; c < x.shape.c; ++c) mean[c] = static_cast<float>(sums[c] / static_cast<double>(samples));
 }
 
-// y = act(x * scale + shift)
+// y = act(x * scale + shift + residual)
 void apply(const BatchNormJob& job, const Arguments& a, const float* scale, const float* shift) {
-  const View x = a.src[0].view, y = a.dst[0].view;
+  const View x = a.src[0].view, y = a.dst[0].view, residual = a.epilogue.residual;
   const Activation act = a.epilogue.act;
   const Writer write(a.dst[0]);
   parallel_for(x.shape.n * job.strips, [&](int64_t chunk, int) {
@@ -81,8 +81,9 @@ void apply(const BatchNormJob& job, const Arguments& a, const float* scale, cons
       for (int64_t j = 0; j < x.shape.w; ++j) {
         for (int64_t c = 0; c < x.shape.c; c += lanes) {
           const int64_t left = x.shape.c - c;
-          const vfloat scaled =
+          vfloat scaled =
               fma(load_some(x.at<float>(s.n, i, j) + c, left), load_some(scale + c, left), load_some(shift + c, left));
+          if (residual) scaled += load_some(residual.at<float>(s.n, i, j) + c, left);
           write(y.at<float>(s.n, i, j) + c, activate(scaled, act), left);
         }
       }

@@ -24,9 +24,10 @@ std::vector<TensorDesc> infer(const Graph& graph, const Node& node) {
 
 void gradient(GradientBuilder& gradients, const Node& node) {
   const ValueId y = node.dst[0].value, x = node.src[0].value;
-  const ValueId diff_y = gradients.gradient_of(y);
+  const bool summed = node.residual != no_value;
+  const ValueId diff_y = summed ? gated_gradient(gradients, node) : gradients.gradient_of(y);
+  if (diff_y == no_value) return;
   const bool trained = gradients.wanted(node.parameters[0]) || gradients.wanted(node.parameters[1]);
-  if (diff_y == no_value || (!trained && !gradients.wanted(x))) return;
   Node backward = backward_node(node, Pass::backward);
   backward.src = {{x}, {diff_y}};
   if (std::get<BatchNormSpec>(node.spec).phase == Phase::training) {
@@ -34,10 +35,13 @@ void gradient(GradientBuilder& gradients, const Node& node) {
   } else {
     backward.parameters = node.parameters;
   }
-  backward.gate_act = node.act;
-  backward.dst = {gradients.contribution(x), gradients.contribution(node.parameters[0]),
-                  gradients.contribution(node.parameters[1])};
-  gradients.append(std::move(backward));
+  if (!summed) backward.gate_act = node.act;
+  if (trained || gradients.wanted(x)) {
+    backward.dst = {gradients.contribution(x), gradients.contribution(node.parameters[0]),
+                    gradients.contribution(node.parameters[1])};
+    gradients.append(std::move(backward));
+  }
+  if (summed) hand_on(gradients, node, diff_y, {node.residual});
 }
 
 }  // namespace

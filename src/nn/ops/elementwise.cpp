@@ -21,6 +21,13 @@ void shared_gradient(GradientBuilder& gradients, const Node& node) {
   gradients.append(std::move(backward));
 }
 
+void add_gradient(GradientBuilder& gradients, const Node& node) {
+  const ValueId diff_dst = gated_gradient(gradients, node);
+  std::vector<ValueId> terms;
+  for (const Input& input : node.src) terms.push_back(input.value);
+  if (diff_dst != no_value) hand_on(gradients, node, diff_dst, terms);
+}
+
 std::vector<TensorDesc> infer_add(const Graph& graph, const Node& node) {
   const Value& first = src(graph, node);
   for (const Input& input : node.src) {
@@ -120,7 +127,7 @@ const Operator activation_operator{"activation", same_as_src,         same_geome
 const Operator dropout_operator{"dropout", same_as_src,    same_geometry,
                                 one_flop,  plain_gradient, kernels_of<DropoutSpec, dropout_kernels>};
 const Operator add_operator{
-    "add", infer_add, geometry_of_all, one_flop, shared_gradient, kernels_of<AddSpec, add_kernels>, true};
+    "add", infer_add, geometry_of_all, one_flop, add_gradient, kernels_of<AddSpec, add_kernels>, true};
 const Operator concat_operator{"concat", infer_concat,    geometry_of_all,
                                no_flops, shared_gradient, kernels_of<ConcatSpec, concat_kernels>};
 const Operator crop_operator{"crop",   infer_crop,     geometry_crop,
