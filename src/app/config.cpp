@@ -171,6 +171,12 @@ Fields train_fields(Config::Train& t) {
       {"max_steps", &t.max_steps, "number of steps, in place of `epochs`", positive},
       {"validate_every_epochs", &t.validate_every_epochs, "0: only at the end", not_negative},
       {"checkpoint_every_steps", &t.checkpoint_every_steps, "0: only at the end", not_negative},
+      {"recompute",
+       &t.recompute,
+       "gradient checkpointing: less memory, the same bits; `cheap`: backward computes again what is no convolution, "
+       "`all`: convolutions too",
+       {},
+       {"none", "cheap", "all"}},
   };
 }
 
@@ -262,6 +268,11 @@ ModelSpec model_spec(const Config& config) {
 
 Precision precision_of(const Config& config) {
   return config.precision == "strict" ? Precision::strict : Precision::fp32;
+}
+
+Recompute recompute_of(const Config& config) {
+  if (config.train.recompute == "cheap") return Recompute::cheap;
+  return config.train.recompute == "all" ? Recompute::all : Recompute::none;
 }
 
 AugmentOptions augment_options(const Config& config) {

@@ -55,8 +55,10 @@ Graph training_graph(const Config& config, Size size) {
   const ValueId labels = builder.input("labels", Type::u8, {n, size.h, size.w, 1});
   loss_of(builder, config, build_model(builder, model_spec(config), image), labels);
   fuse(graph);
+  fuse_losses(graph);
   differentiate(graph, graph.find("loss"));
   defer_batch_norms(graph);
+  recompute(graph, recompute_of(config), precision_of(config));
   return graph;
 }
 

@@ -56,15 +56,17 @@ Config with_batch(Config config, int64_t batch) {
   return config;
 }
 
-// The settings that make the training fit, each with what it needs then; empty: there are none.
-std::string what_fits(const Config& config, Size size, Size photo, int64_t available) {
-  const auto need = [&](const Config& c, Size s) {
-    try {
-      return training_memory(c, s, photo).total();
-    } catch (const UsageError&) {  // the model takes no crop this small
-      return std::numeric_limits<int64_t>::max();
-    }
-  };
+int64_t memory_of(const Config& config, Size size, Size photo) {
+  try {
+    return training_memory(config, size, photo).total();
+  } catch (const UsageError&) {  // the model takes no crop this small
+    return std::numeric_limits<int64_t>::max();
+  }
+}
+
+// The smaller batches and crops that fit, each with what it needs then; empty: there are none.
+std::string smaller_that_fits(const Config& config, Size size, Size photo, int64_t available) {
+  const auto need = [&](const Config& c, Size s) { return memory_of(c, s, photo); };
   const int64_t crops = std::max(size.h, size.w) / crop_step - 1;
   const auto largest_crop = [&](const Config& c) {
     return largest(crops, [&](int64_t parts) { return need(c, part_of(size, parts)) <= available; });
@@ -83,6 +85,15 @@ std::string what_fits(const Config& config, Size size, Size photo, int64_t avail
   const Config single = with_batch(config, 1);
   const int64_t parts = largest_crop(single);
   return parts > 0 ? "train.batch_size=1 with " + crop_text(single, parts) : "";
+}
+
+// The settings that make the training fit; first the one that changes no bits.
+std::string what_fits(Config config, Size size, Size photo, int64_t available) {
+  std::string text = smaller_that_fits(config, size, photo, available);
+  config.train.recompute = "all";
+  const int64_t need = memory_of(config, size, photo);
+  if (need > available) return text;
+  return format("train.recompute=all ({:.1f} MiB)", mib(need)) + (text.empty() ? "" : ", or ") + text;
 }
 
 }  // namespace

@@ -67,9 +67,9 @@ void forward_training(const BatchNormSpec& s, const Arguments& a) {
     channel<T>(a.dst[1].view, c) = element_of<T>(mean);
     channel<T>(a.dst[2].view, c) = element_of<T>(inverse_deviation);
     const Line of_x = line<T>(a, c, mean, inverse_deviation);
-    channel<T>(a.dst[3].view, c) = element_of<T>(of_x.scale);
-    channel<T>(a.dst[4].view, c) = element_of<T>(of_x.shift);
-    normalise<T>(a, c, of_x);
+    T &scale = channel<T>(a.dst[3].view, c), &shift = channel<T>(a.dst[4].view, c);
+    scale = element_of<T>(of_x.scale), shift = element_of<T>(of_x.shift);
+    normalise<T>(a, c, {value_of(scale), value_of(shift)});  // the same bits as for who normalises with these later
   }
 }
 

@@ -21,10 +21,13 @@ void copy(const View& src, const Destination& dst, int64_t top = 0, int64_t left
 
 template <class T>
 void activation(const ActivationSpec& s, const Arguments& a) {
-  const View &x = a.src[0].view, &y = a.dst[0].view;
+  const View &x = a.src[0].view, &y = a.dst[0].view, &scale = a.src[0].scale, &shift = a.src[0].shift;
   for_each_pixel(x.shape, [&](int64_t n, int64_t i, int64_t j) {
-    for (int64_t c = 0; c < x.shape.c; ++c)
-      put(y.at<T>(n, i, j)[c], activated(value_of(x.at<T>(n, i, j)[c]), s.function), a.dst[0].mode);
+    for (int64_t c = 0; c < x.shape.c; ++c) {
+      double value = value_of(x.at<T>(n, i, j)[c]);
+      if (scale) value = value_of(scale.as<T>()[c]) * value + value_of(shift.as<T>()[c]);
+      put(y.at<T>(n, i, j)[c], activated(value, s.function), a.dst[0].mode);
+    }
   });
 }
 

@@ -4,11 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/blend.hpp"
 #include "kernels/plain.hpp"
-#include "kernels/vector/resize.hpp"
 
 namespace pixelwise {
-namespace {
 
 Blend blend_of(const ResizeSpec& s, int64_t i, int64_t from, int64_t to) {
   if (s.interpolation == Interpolation::nearest) {  // in float, as PyTorch: next to whole numbers its floor is lower
@@ -25,6 +24,14 @@ Blend blend_of(const ResizeSpec& s, int64_t i, int64_t from, int64_t to) {
   const int64_t low = std::min(static_cast<int64_t>(at), from - 1);
   return {low, std::min(low + 1, from - 1), at - static_cast<double>(low)};
 }
+
+std::vector<Blend> blends_of(const ResizeSpec& spec, int64_t from, int64_t to) {
+  std::vector<Blend> blends;
+  for (int64_t i = 0; i < to; ++i) blends.push_back(blend_of(spec, i, from, to));
+  return blends;
+}
+
+namespace {
 
 // fn(n, y, x of the large map, four places of the small map and their shares)
 template <class Fn>
@@ -73,12 +80,6 @@ void resize_backward(const ResizeSpec& s, const Arguments& a) {
       give(v.high, h.high, v.share * h.share);
     }
   });
-}
-
-std::vector<Blend> blends_of(const ResizeSpec& spec, int64_t from, int64_t to) {
-  std::vector<Blend> blends;
-  for (int64_t i = 0; i < to; ++i) blends.push_back(blend_of(spec, i, from, to));
-  return blends;
 }
 
 Kernel vector_kernel(const ResizeSpec& spec, const Problem& problem) {

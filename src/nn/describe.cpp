@@ -18,7 +18,7 @@ std::vector<NodeRow> node_rows(const Graph& graph, const Plan& plan, Range nodes
     if (node.residual != no_value) row.op += "+add";
     if (node.act != Activation::none) row.op += "+act";
     for_each_read(node, [&](ValueId id) {
-      if (node.pass == Pass::forward && graph.at(id).storage == Storage::parameter)
+      if (node.pass == Pass::forward && !node.replay && graph.at(id).storage == Storage::parameter)
         row.parameters += graph.at(id).shape.count();
     });
     row.flops = cost.flops;
@@ -43,7 +43,7 @@ std::vector<std::string> warnings_of(const Graph& graph) {
   std::vector<std::string> warnings;
   for (const Node& node : graph.nodes) {
     const auto* conv = std::get_if<Conv2dSpec>(&node.spec);
-    if (!conv || node.pass != Pass::forward || conv->kernel == Size{1, 1}) continue;
+    if (!conv || node.pass != Pass::forward || node.replay || conv->kernel == Size{1, 1}) continue;
     const Shape& map = graph.at(node.src[0].value).shape;
     if (conv->dilation.h > 1 && conv->dilation.h >= map.h && conv->dilation.w > 1 && conv->dilation.w >= map.w)
       warnings.push_back(

@@ -142,8 +142,9 @@ struct Executor::Impl {
     if (plan.scratch_offset[i] >= 0) a.scratch = base + plan.scratch_offset[i];
     if (plan.packed_offset[i] >= 0) a.packed = base + plan.packed_offset[i];
     a.key = &key;
-    // A backward node draws the numbers of its forward node: "drop6.backward" -> "drop6".
-    const std::string name = node.pass == Pass::forward ? node.name : node.name.substr(0, node.name.rfind('.'));
+    // Backward and replayed nodes draw the numbers of the forward node: "drop6.backward" -> "drop6".
+    const bool original = node.pass == Pass::forward && !node.replay;
+    const std::string name = original ? node.name : node.name.substr(0, node.name.rfind('.'));
     a.node_key = Random(0, name).key();
     return call;
   }

@@ -84,6 +84,28 @@ TEST_F(Commands, AResumedTrainingIsTheSameTraining) {
     EXPECT_TRUE(text(std::string("cut/") + name) == text(std::string("whole/") + name)) << name;
 }
 
+// The same steps with and without gradient checkpointing, also where a run goes on with the other.
+TEST_F(Commands, RecomputingChangesNoBits) {
+  ASSERT_EQ(run("segtrain --config tiny.json --run plain"), 0) << text("stderr");
+  ASSERT_EQ(run("segtrain --config tiny.json --run again --set train.recompute=all"), 0) << text("stderr");
+  EXPECT_EQ(metrics("again"), metrics("plain"));
+  fs::create_directories(scratch_.path("mixed/checkpoints"));
+  const char* half = "checkpoints/step-00000002.safetensors";
+  fs::copy(scratch_.path(std::string("plain/") + half), scratch_.path(std::string("mixed/") + half));
+  fs::copy(scratch_.path("plain/metrics.jsonl"), scratch_.path("mixed/metrics.jsonl"));
+  fs::copy(scratch_.path("again/config.json"), scratch_.path("mixed/config.json"));
+  ASSERT_EQ(run("segtrain --resume --run mixed"), 0) << text("stderr");
+  EXPECT_EQ(metrics("mixed"), metrics("plain"));
+  const auto weights = [&](const std::string& folder) {
+    const std::string all = text(folder + "/weights.safetensors");
+    uint64_t header = 0;  // its length; it holds the configuration
+    std::memcpy(&header, all.data(), sizeof header);
+    return all.substr(sizeof header + header);
+  };
+  EXPECT_TRUE(weights("mixed") == weights("plain"));
+  EXPECT_TRUE(weights("again") == weights("plain"));
+}
+
 TEST_F(Commands, TheNumberOfThreadsDoesNotChangeTheBits) {
   for (const char* threads : {"1", "2", "3"}) {
     const std::string name = std::string("t") + threads;

@@ -72,6 +72,16 @@ TEST(Memory, AShortageNamesTheLargestBatchAndCropThatFit) {
   EXPECT_GT(need(8, {h + 16, w + 16}), room) << "a larger one would fit";
 }
 
+TEST(Memory, AShortageNamesGradientCheckpointingWhereThatIsEnough) {
+  Config config = small_config(8);
+  config.train.recompute = "all";
+  const int64_t room = training_memory(config, crop, {}).total();
+  ASSERT_LT(room, need(8, crop));
+  expect_part(memory_shortage(small_config(8), crop, {}, room),
+              format("What fits: train.recompute=all ({})", mib(room)));
+  EXPECT_EQ(memory_shortage(config, crop, {}, room), "");
+}
+
 TEST(Memory, WhereNeitherFitsBothAreMadeSmaller) {
   const std::string text = memory_shortage(small_config(8), crop, {}, need(1, {32, 48}));
   expect_part(text, "What fits: train.batch_size=1 with augment.crop=[");

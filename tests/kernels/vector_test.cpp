@@ -54,6 +54,10 @@ std::vector<Case> cases() {
   const auto larger = of(resize_kernels, ResizeSpec{{77, 50}});
   const auto crop = of(crop_kernels, CropSpec{3, 5, {30, 20}}), pad = of(pad_kernels, PadSpec{1, 2, 3, 4, -1.5});
   const auto loss = of(softmax_cross_entropy_kernels, SoftmaxCrossEntropySpec{LossNormalization::mean, 0.1, 7, true});
+  SoftmaxCrossEntropySpec of_resized{LossNormalization::mean, 0.1, 7, true};
+  of_resized.resize = {{77, 150}};  // strips of several rows
+  const auto resized_loss = of(softmax_cross_entropy_kernels, of_resized);
+  const TensorDesc large = map(2, 77, 150, 21), large_ids = bytes(2, 77, 150);
   const auto norm = of(batch_norm_kernels, BatchNormSpec{});
   const auto dropout = of(dropout_kernels, DropoutSpec{0.3, false, Phase::training});
   const TensorDesc pooled = map(2, 21, 19, 19), index = bytes(2, 21, 19, 19), channel = map(1, 1, 1, 19);
@@ -89,6 +93,27 @@ std::vector<Case> cases() {
       {"loss, planes", loss, forward, {scores, scores}, {one, one}, false, {}, {}, weights},
       {"loss, ids backward", loss, backward, {scores, ids, one, one}, {scores}, true, {}, {}, weights, 21},
       {"loss, planes backward", loss, backward, {scores, scores, one, one}, {scores}, true, {}, {}, weights},
+      {"resized loss, ids", resized_loss, forward, {scores, large_ids}, {one, one}, false, {}, {}, weights, 21},
+      {"resized loss, planes", resized_loss, forward, {scores, large}, {one, one}, false, {}, {}, weights},
+      {"resized loss, ids backward",
+       resized_loss,
+       backward,
+       {scores, large_ids, one, one},
+       {scores},
+       true,
+       {},
+       {},
+       weights,
+       21},
+      {"resized loss, planes backward",
+       resized_loss,
+       backward,
+       {scores, large, one, one},
+       {scores},
+       true,
+       {},
+       {},
+       weights},
       {"batch_norm", norm, forward, {x}, {x, channel, channel, channel, channel}, false, Activation::relu, {}, four},
       {"batch_norm backward",
        norm,
@@ -249,7 +274,8 @@ INSTANTIATE_TEST_SUITE_P(All, VectorKernels, testing::ValuesIn(cases()), test_na
 
 // A class id that is out of range is named by the vector kernels, too.
 TEST(VectorClassify, NamesTheClassIdThatIsOutOfRange) {
-  for (const char* name : {"one_hot", "loss, ids", "loss, ids backward"}) {
+  for (const char* name :
+       {"one_hot", "loss, ids", "loss, ids backward", "resized loss, ids", "resized loss, ids backward"}) {
     for (Case c : cases()) {
       if (c.name != name) continue;
       c.ids = 22;

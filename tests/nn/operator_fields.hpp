@@ -94,12 +94,15 @@ inline FieldTexts fields_of(const OneHotSpec& s) {
   return {{"classes", text_of(classes)}, {"ignore_label", text_of(ignore_label)}, {"type", text_of(type)}};
 }
 inline FieldTexts fields_of(const SoftmaxCrossEntropySpec& s) {
-  const auto& [normalize, label_smoothing, ignore_label, class_weights, shared_denominator] = s;
+  const auto& [normalize, label_smoothing, ignore_label, class_weights, shared_denominator, resize] = s;
   return {{"normalize", text_of(normalize)},
           {"label_smoothing", text_of(label_smoothing)},
           {"ignore_label", text_of(ignore_label)},
           {"class_weights", text_of(class_weights)},
-          {"shared_denominator", text_of(shared_denominator)}};
+          {"shared_denominator", text_of(shared_denominator)},
+          {"resize.size", text_of(resize.size)},
+          {"resize.interpolation", text_of(resize.interpolation)},
+          {"resize.align_corners", text_of(resize.align_corners)}};
 }
 inline FieldTexts fields_of(const WeightedSumSpec& s) {
   const auto& [factor] = s;

@@ -10,6 +10,7 @@
 #include "pixelwise/data/dataset.hpp"
 #include "pixelwise/kernels/kernel.hpp"
 #include "pixelwise/models/registry.hpp"
+#include "pixelwise/nn/recompute.hpp"
 #include "pixelwise/train/optimizer.hpp"
 #include "pixelwise/train/trainer.hpp"
 
@@ -54,6 +55,7 @@ struct Config {
     int64_t batch_size = 4, accumulate = 1, epochs = 30;
     std::optional<int64_t> max_steps;
     int64_t validate_every_epochs = 1, checkpoint_every_steps = 200;
+    std::string recompute = "none";
   };
   struct Eval {
     std::string protocol = "native";
@@ -91,6 +93,7 @@ std::string config_table();                     ///< docs/config.md
 
 ModelSpec model_spec(const Config& config);
 Precision precision_of(const Config& config);
+Recompute recompute_of(const Config& config);
 AugmentOptions augment_options(const Config& config);
 std::vector<std::string> class_names(const Config& config);  ///< one a class
 /// "train" or "val".

@@ -112,12 +112,16 @@ enum class LossNormalization : uint8_t { mean, sum, batch };
 /// (`sum`) or by N (`batch`). Targets: one-hot or soft {N, H, W, C}, or class ids {N, H, W, 1} u8.
 /// With label smoothing s a target t becomes (1 - s) t + s / C * sum(t), but not in the divisor (as PyTorch's for ids;
 /// its mean over soft targets divides by the pixels instead). No weight at all gives loss 0 and gradient 0.
+/// With `resize` src is first resized to its size, that of the targets, a tile at a time: the large map is never in
+/// memory.
 struct SoftmaxCrossEntropySpec {
   LossNormalization normalize = LossNormalization::mean;
   double label_smoothing = 0;
   int64_t ignore_label = 255;       ///< for class ids only
   bool class_weights = false;       ///< parameters[0] holds w, {1, 1, 1, C}
   bool shared_denominator = false;  ///< src[2], {1, 1, 1, 1}, is what to divide by: micro-batches share it
+  ResizeSpec resize{};              ///< of the scores; size 0x0: none
+  bool resizes() const { return resize.size != Size{}; }
 };
 
 /// dst = sum of factor_i * src_i over scalars: main loss + 0.5 auxiliary loss.

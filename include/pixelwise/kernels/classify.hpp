@@ -11,7 +11,7 @@ Candidates argmax_kernels(const ArgmaxSpec& spec, const Problem& problem);
 /// src = {ids}, dst = {planes}.
 Candidates one_hot_kernels(const OneHotSpec& spec, const Problem& problem);
 /// forward:  src = {scores, targets, denominator?}, parameters = {class weights?}, dst = {loss, denominator used}
-///           (both {1, 1, 1, 1}).
+///           (both {1, 1, 1, 1}); scores that the loss resizes are the small map.
 /// backward: src = {scores, targets, denominator used, diff_loss}, parameters = {class weights?},
 ///           dst = {diff_scores}.
 Candidates softmax_cross_entropy_kernels(const SoftmaxCrossEntropySpec& spec, const Problem& problem);

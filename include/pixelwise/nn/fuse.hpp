@@ -10,6 +10,11 @@ namespace pixelwise {
 /// of the batch norm, if it takes the statistics of the batch.
 void fuse(Graph& graph);
 
+/// Before differentiate: a loss whose scores come from a resize that nobody else reads resizes them itself, a tile at a
+/// time, and targets that one_hot makes of class ids are read as ids. Neither the scores nor their gradient nor the
+/// targets of the photo's size are then in memory, each of which is as large as the largest maps of a network.
+void fuse_losses(Graph& graph);
+
 /// After fuse, on a graph that is not differentiated: a batch norm with constant statistics that is the only reader of
 /// a convolution becomes Node::batch_norm of it, a sum of the result and another map Node::residual. The convolution
 /// then writes act(scale * result + shift + residual) in one pass.

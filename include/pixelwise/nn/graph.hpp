@@ -80,6 +80,7 @@ struct Node {
   std::string name;
   OpSpec spec;
   Pass pass = Pass::forward;
+  bool replay = false;  ///< computes again, for backward, what the node of the same name (without ".replay") did
   std::vector<Input> src;
   std::vector<Output> dst;
   std::vector<ValueId> parameters;

@@ -1,25 +1,21 @@
-// The vector kernels from scores to classes and to the loss, and their entry points in each instruction set.
+// The vector kernels from scores to classes, and their entry points in each instruction set.
 #pragma once
 #include "pixelwise/kernels/kernel.hpp"
 
 namespace pixelwise {
 
-/// Scratch: `tile_floats` for each thread (a multiple of 16), then for the loss three doubles for each chunk of rows.
+/// Scratch: `tile_floats` for each thread (a multiple of 16).
 struct ClassifyJob {
-  int64_t tile_floats = 0, sums_offset = 0;  ///< offset in bytes
-  SoftmaxCrossEntropySpec loss{};
+  int64_t tile_floats = 0;
 };
 
-/// one_hot and the loss return false where a class id is out of range (the definition then says which).
+/// one_hot returns false where a class id is out of range (the definition then says which).
 struct ClassifyEntries {
   void (*softmax)(const ClassifyJob&, const Arguments&);
   void (*softmax_backward)(const Arguments&);
   void (*argmax)(const ClassifyJob&, const Arguments&);
   bool (*one_hot)(const OneHotSpec&, const Arguments&);
-  bool (*cross_entropy)(const ClassifyJob&, const Arguments&);
-  bool (*cross_entropy_backward)(const ClassifyJob&, const Arguments&);
-  int64_t (*chunks)(const Shape&);  ///< of the loss
-  int lanes;                        ///< pixels of a tile
+  int lanes;  ///< pixels of a tile
 };
 
 namespace baseline {

@@ -8,7 +8,25 @@
 namespace pixelwise::PIXELWISE_ISA {
 namespace {
 
+// act(scale * x + shift), with the same operations as a batch norm.
+void normalised_activation(const ActivationSpec& s, const Arguments& a) {
+  const View x = a.src[0].view;
+  const Destination y = a.dst[0];
+  const float *scale = a.src[0].scale.as<float>(), *shift = a.src[0].shift.as<float>();
+  const Activation act = s.function;
+  for_runs(x.shape, false, [&](int64_t n, int64_t i, int64_t j, int64_t count) {
+    const float* from = x.at<float>(n, i, j);
+    float* to = y.view.at<float>(n, i, j);
+    for (int64_t c = 0; c < count; c += lanes) {
+      const int64_t left = count - c;
+      const vfloat scaled = fma(load_some(from + c, left), load_some(scale + c, left), load_some(shift + c, left));
+      put_some(to + c, activate(scaled, act), left, y.mode);
+    }
+  });
+}
+
 void activation(const ActivationSpec& s, const Arguments& a) {
+  if (a.src[0].scale) return normalised_activation(s, a);
   const View x = a.src[0].view;
   const Destination y = a.dst[0];
   const Activation act = s.function;

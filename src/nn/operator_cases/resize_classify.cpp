@@ -46,7 +46,9 @@ OperatorCases one_hot_cases() {
 
 OperatorCases softmax_cross_entropy_cases() {
   const auto mean = LossNormalization::mean, sum = LossNormalization::sum, batch = LossNormalization::batch;
+  const auto bilinear = Interpolation::bilinear, nearest = Interpolation::nearest;
   const TensorDesc scores = map(2, 5, 7, 21), ids = bytes(2, 5, 7), one = map(1, 1, 1, 1);
+  const TensorDesc large_ids = bytes(2, 17, 35), large_planes = map(2, 17, 35, 21);
   using Spec = SoftmaxCrossEntropySpec;
   return {
       {"ids", {Spec{}}, {scores, ids}},
@@ -59,7 +61,19 @@ OperatorCases softmax_cross_entropy_cases() {
       {"class weights", {Spec{mean, 0, 255, true}}, {scores, ids}},
       {"class weights, smoothing, planes", {Spec{mean, 0.1, 255, true}}, {scores, scores}},
       {"shared denominator", {Spec{mean, 0, 255, false, true}}, {scores, ids, one}},
+      {"resized", {Spec{mean, 0, 255, false, false, {{17, 35}}}}, {scores, large_ids}},
+      {"resized planes, all options",
+       {Spec{batch, 0.2, 255, true, false, {{17, 35}, bilinear, true}}},
+       {scores, large_planes}},
+      {"resized, nearest", {Spec{sum, 0.1, 3, false, false, {{11, 8}, nearest}}}, {map(1, 5, 7, 5), bytes(1, 11, 8)}},
+      {"resized to less", {Spec{mean, 0, 255, true, true, {{3, 4}}}}, {map(1, 9, 7, 8), bytes(1, 3, 4), one}},
+      {"resized from one pixel", {Spec{mean, 0, 255, false, false, {{6, 5}}}}, {map(2, 1, 1, 21), bytes(2, 6, 5)}},
       {"21 360x480", {Spec{}}, {map(1, 360, 480, 21), bytes(1, 360, 480)}, Activation::none, true},
+      {"21 90x120 resized to 360x480",
+       {Spec{mean, 0, 255, false, false, {{360, 480}}}},
+       {map(1, 90, 120, 21), bytes(1, 360, 480)},
+       Activation::none,
+       true},
   };
 }
 

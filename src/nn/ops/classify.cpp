@@ -22,21 +22,38 @@ std::vector<TensorDesc> infer_one_hot(const Graph& graph, const Node& node) {
   return {{s.type, {ids.shape.n, ids.shape.h, ids.shape.w, s.classes}}};
 }
 
+// The scores that have targets: src[0], or what it is resized to.
+Shape scores_shape(const Graph& graph, const Node& node) {
+  const auto& s = std::get<SoftmaxCrossEntropySpec>(node.spec);
+  const Shape x = src(graph, node).shape;
+  return s.resizes() ? Shape{x.n, s.resize.size.h, s.resize.size.w, x.c} : x;
+}
+
 std::vector<TensorDesc> infer_loss(const Graph& graph, const Node& node) {
-  const Value &scores = src(graph, node), &targets = src(graph, node, 1);
-  Shape ids = scores.shape;
+  const auto& s = std::get<SoftmaxCrossEntropySpec>(node.spec);
+  const Type type = src(graph, node).type;
+  const Value& targets = src(graph, node, 1);
+  const Shape scores = scores_shape(graph, node);
+  if (s.resizes() && (s.resize.size.h < 1 || s.resize.size.w < 1))
+    reject(node, "cannot resize scores to {}: wanted at least 1x1, or 0x0 for none", to_string(s.resize.size));
+  Shape ids = scores;
   ids.c = 1;
-  const bool planes = targets.shape == scores.shape && targets.type == scores.type;
+  const bool planes = targets.shape == scores && targets.type == type;
   if (!planes && (targets.shape != ids || targets.type != Type::u8))
     reject(node,
            "targets are {} {}; scores of {} want one-hot {} of type {} or class ids u8 {}: resize or "
            "crop the scores to the labels",
-           to_string(targets.type), to_string(targets.shape), to_string(scores.shape), to_string(scores.shape),
-           to_string(scores.type), to_string(ids));
-  if (std::get<SoftmaxCrossEntropySpec>(node.spec).shared_denominator &&
-      (node.src.size() < 3 || src(graph, node, 2).shape.count() != 1))
+           to_string(targets.type), to_string(targets.shape), to_string(scores), to_string(scores), to_string(type),
+           to_string(ids));
+  if (s.shared_denominator && (node.src.size() < 3 || src(graph, node, 2).shape.count() != 1))
     reject(node, "shared_denominator wants a third operand of one number: give the value to divide by");
-  return {{scores.type, {1, 1, 1, 1}}, {scores.type, {1, 1, 1, 1}}};
+  return {{type, {1, 1, 1, 1}}, {type, {1, 1, 1, 1}}};
+}
+
+// Softmax and its logarithm or gradient, and the blend of a resized score.
+int64_t loss_flops(const Graph& graph, const Node& node) {
+  const bool resizes = std::get<SoftmaxCrossEntropySpec>(node.spec).resizes();
+  return (resizes ? 14 : 6) * scores_shape(graph, node).count();
 }
 
 void loss_gradient(GradientBuilder& gradients, const Node& node) {
@@ -72,7 +89,7 @@ const Operator one_hot_operator{
 const Operator softmax_cross_entropy_operator{"softmax_cross_entropy",
                                               infer_loss,
                                               same_geometry,
-                                              [](const Graph& g, const Node& n) { return elementwise_flops(g, n, 6); },
+                                              loss_flops,
                                               loss_gradient,
                                               [](const OpSpec& s, const Problem& p) {
                                                 return softmax_cross_entropy_kernels(
