@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian or Ubuntu packages that Pixelwise builds with. Does nothing where they are all there. --clang: also
-# those of tools/fuzz.sh.
+# those of tools/fuzz.sh. --aarch64 (Debian): also a compiler and libraries for 64-bit ARM, and QEMU to run the tests.
 set -euo pipefail
 
 packages=(g++ cmake ninja-build ccache libeigen3-dev libpng-dev libturbojpeg0-dev libstb-dev
@@ -11,9 +11,14 @@ if [[ ${1:-} == --clang ]]; then
   if apt-cache show libclang-rt-14-dev >/dev/null 2>&1; then packages+=(libclang-rt-14-dev); fi
 fi
 
+if [[ ${1:-} == --aarch64 ]]; then
+  packages+=(g++-aarch64-linux-gnu qemu-user libgomp1:arm64)
+  for library in fmt-dev gtest-dev png-dev stb-dev turbojpeg0-dev; do packages+=("lib$library:arm64"); done
+fi
+
 missing=()
-for package in "${packages[@]}"; do
-  [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+for package in "${packages[@]}"; do  # a line for each architecture that a library is installed for
+  dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -x installed >/dev/null || missing+=("$package")
 done
 ((${#missing[@]})) || exit 0
 
@@ -24,5 +29,6 @@ if [[ $(id -u) != 0 ]]; then
 fi
 echo "setup: installing ${missing[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
+if [[ ${missing[*]} == *:arm64* ]]; then "${as_root[@]}" dpkg --add-architecture arm64; fi
 "${as_root[@]}" apt-get update -qq
 "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

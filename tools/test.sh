@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds Pixelwise and runs its tests. --all adds sanitizers, the preset `minimal`, every kernel forced in turn and
-# every command of README and docs. --no-install: do not look for packages. Warnings are errors with --all and where CI
-# is set (elsewhere what tools/quickstart.sh has built is not built again).
+# Builds Pixelwise and runs its tests. --all adds sanitizers, the preset `minimal`, every kernel forced in turn, 64-bit ARM
+# (where tools/setup.sh --aarch64 has installed its compiler) and every command of README and docs. --no-install: do not
+# look for packages. Warnings are errors with --all and where CI is set (elsewhere what tools/quickstart.sh has built is
+# not built again).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,14 +32,22 @@ if $all; then
     OMP_NUM_THREADS=3 run_tests "$preset" -LE slow
   done
   tools/build.sh release "${strict[@]}"
-  for kernel in definition im2col; do
+  # Only what selects kernels and compares results: the tests of the kernels try each of them anyway, doubles are served by
+  # the definitions, and the layers above would only run the same kernels once more.
+  for kernel in $(build/release/bin/segbench --kernels); do
     echo "== tests with PIXELWISE_KERNELS=$kernel"
-    PIXELWISE_KERNELS=$kernel ctest --preset release -j "$(nproc)" -LE slow
+    PIXELWISE_KERNELS=$kernel ctest --preset release -j "$(nproc)" -LE slow -R '^(nn|models)\.' -E Doubles
   done
   for isa in baseline avx2; do
     echo "== tests with PIXELWISE_ISA=$isa"
     PIXELWISE_ISA=$isa ctest --preset release -j "$(nproc)" -LE slow
   done
+  if command -v aarch64-linux-gnu-g++ >/dev/null; then
+    tools/build.sh aarch64 pixelwise_models pixelwise_train kernels_test
+    ctest --preset aarch64 -j "$(nproc)" -LE slow -R '^kernels\.'  # minutes: every instruction is emulated
+  else
+    echo "== 64-bit ARM is left out: tools/setup.sh --aarch64 installs its compiler"
+  fi
   tests/faults/kill_and_resume.sh build/release/bin 50
   tests/docs/run_commands.sh README.md docs/*.md
 fi

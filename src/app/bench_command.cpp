@@ -11,6 +11,7 @@
 #include "pixelwise/core/error.hpp"
 #include "pixelwise/core/parallel.hpp"
 #include "pixelwise/io/json.hpp"
+#include "pixelwise/kernels/conv2d_table.hpp"
 #include "pixelwise/kernels/peak.hpp"
 #include "pixelwise/nn/describe.hpp"
 #include "pixelwise/nn/operator.hpp"
@@ -56,12 +57,22 @@ JsonValue kernel_counts(const Plan& plan) {
   return object;
 }
 
+// Where the table of measured kernels speaks for a node: what it says.
+std::string measured(const Node& node, const Problem& problem) {
+  const auto* spec = std::get_if<Conv2dSpec>(&node.spec);
+  const std::optional<ConvolutionRow> wanted = spec ? row_for(*spec, problem) : std::nullopt;
+  const ConvolutionRow* row = wanted ? nearest_row(convolution_table(), *wanted) : nullptr;
+  if (!row) return {};
+  return format("; measured on {} pixels: {} {:.3f} ms, {} {:.3f} ms", row->pixels, row->kernel, row->ms,
+                row->instead_of, row->instead_ms);
+}
+
 // Which kernel serves each node, and why the ones before it did not.
 void explain(const ModelGraph& model) {
   for (const Node& node : model.graph.nodes) {
-    const Candidates candidates =
-        operator_of(node.spec).kernels(node.spec, problem_of(model.graph, node, precision_of(model.config)));
-    std::string text = format("{}: {}", node.name, select(candidates).name);
+    const Problem problem = problem_of(model.graph, node, precision_of(model.config));
+    const Candidates candidates = operator_of(node.spec).kernels(node.spec, problem);
+    std::string text = format("{}: {}", node.name, select(candidates).name) + measured(node, problem);
     for (const Kernel& kernel : candidates) {
       if (!kernel.declined.empty()) text += format("; {} declined: {}", kernel.name, kernel.declined);
     }

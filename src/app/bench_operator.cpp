@@ -44,4 +44,9 @@ int bench_operator_command(const BenchOperatorArguments& arguments) {
   return 0;
 }
 
+int bench_kernels_command() {
+  for (const std::string& name : kernel_names()) std::fputs((name + "\n").c_str(), stdout);
+  return 0;
+}
+
 }  // namespace pixelwise

@@ -157,9 +157,15 @@ void fill_bilinear(const View& weights) {
   weights.type == Type::f64 ? fill(double{}) : fill(float{});
 }
 
-Candidates conv2d_kernels(const Conv2dSpec& s, const Problem& problem) {
+Candidates conv2d_kernels_by_rule(const Conv2dSpec& s, const Problem& problem) {
   const Shape x = problem.pass == Pass::backward_data ? problem.dst[0].shape : problem.src[0].shape;
   return candidates({s.kernel, s.stride, s.pad, s.dilation, s.groups, x.c, s.out_channels, false}, problem);
+}
+
+Candidates conv2d_kernels(const Conv2dSpec& s, const Problem& problem) {
+  Candidates all = conv2d_kernels_by_rule(s, problem);
+  prefer_measured(all, s, problem);
+  return all;
 }
 
 Candidates conv_transpose2d_kernels(const ConvTranspose2dSpec& s, const Problem& problem) {

@@ -1,5 +1,7 @@
 // What convolution and transposed convolution have in common: a fine map and a coarse one, and weights between them.
 #pragma once
+#include <string_view>
+
 #include "kernels/plain.hpp"
 #include "pixelwise/core/checked.hpp"
 #include "pixelwise/kernels/kernel.hpp"
@@ -26,6 +28,11 @@ Candidates winograd_kernels(const Convolution& conv, const Problem& problem);
 bool winograd_pays(const Convolution& conv, const Problem& problem);
 /// The fast kernels, in order of preference (conv2d_fast.cpp).
 Candidates fast_convolution_kernels(const Convolution& conv, const Problem& problem);
+
+/// What segbench --tune wrote (conv2d_table.cpp).
+extern const std::string_view convolution_table_text;
+/// Puts the kernel that the table names for a convolution first, where there is one (conv2d_measured.cpp).
+void prefer_measured(Candidates& candidates, const Conv2dSpec& spec, const Problem& problem);
 
 /// Floats in a vector.
 constexpr int64_t lanes_of(Isa isa) { return isa == Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4; }

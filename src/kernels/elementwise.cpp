@@ -26,6 +26,7 @@ void activation(const ActivationSpec& s, const Arguments& a) {
     for (int64_t c = 0; c < x.shape.c; ++c) {
       double value = value_of(x.at<T>(n, i, j)[c]);
       if (scale) value = value_of(scale.as<T>()[c]) * value + value_of(shift.as<T>()[c]);
+      if (a.epilogue.residual) value += value_of(a.epilogue.residual.at<T>(n, i, j)[c]);
       put(y.at<T>(n, i, j)[c], activated(value, s.function), a.dst[0].mode);
     }
   });

@@ -125,13 +125,14 @@ class Recomputation {
     graph_.nodes.push_back(std::move(node));
   }
 
-  // act(scale x + shift), with the scale and the shift that the batch norm made from its statistics.
+  // act(scale x + shift + residual), with the scale and the shift that the batch norm made from its statistics.
   static Node normalisation(const Node& norm) {
     Node node;
     node.name = norm.name;
     node.spec = ActivationSpec{norm.act};
     node.src = {{norm.src[0].value, norm.dst[3].value, norm.dst[4].value}};
     node.dst = {norm.dst[0]};
+    node.residual = norm.residual;
     return node;
   }
 

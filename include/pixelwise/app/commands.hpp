@@ -77,6 +77,9 @@ struct BenchArguments : ModelArguments {
   std::string write_step;  ///< a file for the weights, inputs, loss and gradients of one step; nothing is timed
 };
 int bench_command(const BenchArguments& arguments);
+/// Times a training step of the model with each kernel forced in turn, and writes to the file (conv2d_table.cpp) which
+/// convolutions another kernel serves faster than the one of the rules (kernels/conv2d_table.hpp).
+int tune_command(const BenchArguments& arguments, const std::string& table_file);
 
 /// The cases of one operator that are worth timing (nn/operator_cases.hpp), in all passes.
 struct BenchOperatorArguments {
@@ -85,6 +88,9 @@ struct BenchOperatorArguments {
   bool json = false, csv = false;
 };
 int bench_operator_command(const BenchOperatorArguments& arguments);
+
+/// Prints the names of all kernels (nn/operator_cases.hpp), one a line.
+int bench_kernels_command();
 
 /// One convolution written in ever faster ways (kernels/ladder.hpp).
 struct BenchLadderArguments {

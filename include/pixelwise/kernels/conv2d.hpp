@@ -9,6 +9,9 @@ namespace pixelwise {
 /// backward_weights: src = {x, diff_y}, dst = {diff_weights, diff_bias?}.
 /// Weights are {O, kh, kw, I / groups}, or {1, kh, kw, O} where groups == I == O (depthwise).
 Candidates conv2d_kernels(const Conv2dSpec& spec, const Problem& problem);
+/// The same in the order that rules of shapes give; conv2d_kernels then lets the table of measured kernels
+/// (conv2d_table.hpp) put another one first.
+Candidates conv2d_kernels_by_rule(const Conv2dSpec& spec, const Problem& problem);
 
 /// As conv2d_kernels with the roles of x and y swapped; weights {I, kh, kw, O / groups}.
 Candidates conv_transpose2d_kernels(const ConvTranspose2dSpec& spec, const Problem& problem);

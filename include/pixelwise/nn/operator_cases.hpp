@@ -21,6 +21,9 @@ std::vector<std::string> operator_names();
 /// The cases of an operator; throws UsageError with all names where there is no such operator.
 const std::vector<OperatorCase>& operator_cases(const std::string& op);
 
+/// The names of all kernels that serve a case of any operator, sorted: what PIXELWISE_KERNELS takes.
+std::vector<std::string> kernel_names();
+
 struct OperatorGraphOptions {
   bool gradients = true;  ///< with backward nodes, as far as the operator has gradients
   bool f64 = false;       ///< doubles in place of floats: runs on the definitions

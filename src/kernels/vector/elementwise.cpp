@@ -8,19 +8,21 @@
 namespace pixelwise::PIXELWISE_ISA {
 namespace {
 
-// act(scale * x + shift), with the same operations as a batch norm.
+// act(scale * x + shift + residual), with the same operations as a batch norm.
 void normalised_activation(const ActivationSpec& s, const Arguments& a) {
-  const View x = a.src[0].view;
+  const View x = a.src[0].view, residual = a.epilogue.residual;
   const Destination y = a.dst[0];
   const float *scale = a.src[0].scale.as<float>(), *shift = a.src[0].shift.as<float>();
   const Activation act = s.function;
+  const Writer write(y);
   for_runs(x.shape, false, [&](int64_t n, int64_t i, int64_t j, int64_t count) {
     const float* from = x.at<float>(n, i, j);
     float* to = y.view.at<float>(n, i, j);
     for (int64_t c = 0; c < count; c += lanes) {
       const int64_t left = count - c;
-      const vfloat scaled = fma(load_some(from + c, left), load_some(scale + c, left), load_some(shift + c, left));
-      put_some(to + c, activate(scaled, act), left, y.mode);
+      vfloat scaled = fma(load_some(from + c, left), load_some(scale + c, left), load_some(shift + c, left));
+      if (residual) scaled += load_some(residual.at<float>(n, i, j) + c, left);
+      write(to + c, activate(scaled, act), left);
     }
   });
 }

@@ -74,6 +74,8 @@ OperatorCases cast_cases() {
       {"to bf16", {CastSpec{Type::bf16}}, {map(2, 3, 5, 19)}},
       {"from bf16", {CastSpec{Type::f32}}, {{Type::bf16, {1, 4, 4, 16}}}},
       {"bytes", {CastSpec{Type::f32}}, {bytes(1, 5, 4, 3)}},
+      {"a copy", {CastSpec{Type::f32}}, {map(1, 4, 5, 7)}},
+      {"to doubles", {CastSpec{Type::f64}}, {map(2, 3, 4, 9)}},
       {"to bf16 64 360x480", {CastSpec{Type::bf16}}, {map(1, 360, 480, 64)}, Activation::none, true},
   };
 }

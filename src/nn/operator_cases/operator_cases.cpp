@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
+#include <set>
 
 #include "core/format.hpp"
 #include "nn/operator_cases/tables.hpp"
@@ -204,6 +204,20 @@ void fill_operands(const OperatorCase& one, const OperatorGraph& graph, Executor
       put(view, i, static_cast<float>(0.5 + random.uniform(static_cast<uint64_t>(i))));
   }
   for (const ValueId out : graph.out) fill_normal(executor.view(executor.graph().at(out).gradient), seed, "diff_dst");
+}
+
+std::vector<std::string> kernel_names() {
+  std::set<std::string> names;
+  for (const OperatorCases& cases : tables()) {
+    for (const OperatorCase& one : cases) {
+      const Graph graph = operator_graph(one, {}).graph;
+      for (const Node& node : graph.nodes) {
+        for (const Kernel& kernel : operator_of(node.spec).kernels(node.spec, problem_of(graph, node, Precision::fp32)))
+          names.insert(kernel.name);
+      }
+    }
+  }
+  return {names.begin(), names.end()};
 }
 
 std::vector<OperatorTime> time_operator(const OperatorCase& one, int runs, Precision precision) {
