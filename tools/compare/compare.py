@@ -1,17 +1,16 @@
 """Times segbench and its peers in turn, on the same weights, photos and threads. Called by compare.sh."""
 import argparse
 import datetime
-import json
 import os
 import pathlib
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 
 import report
 from machine import AMX, ROOT, SEGBENCH, SIZES, machine_text, model_settings, size_of
+from side import Side, SideFailed
 
 HERE = pathlib.Path(__file__).resolve().parent
 PYTORCH = ["torch", "torch-nhwc", "torch-compile", "torch-nhwc-compile"]
@@ -19,55 +18,6 @@ ONNX = ["onnxruntime", "openvino", "mnn"]
 # PyTorch gains up to a fifth from huge pages; nobody else is harmed.
 HUGE_PAGES = ("glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=34359738368:"
               "glibc.malloc.arena_max=1")
-PATIENCE = 900  # seconds for a side to get ready (torch.compile takes minutes), and for a run
-
-
-class SideFailed(Exception):
-    pass
-
-
-class Side:
-    """A program that does one run for every line it is sent, and prints its ms."""
-
-    def __init__(self, name, command, environment):
-        self.name, self.ms = name, []
-        self.errors = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-                                        text=True, env=os.environ | environment)
-        self.read_line()  # ready
-
-    def read_line(self):
-        timer = threading.Timer(PATIENCE, self.process.kill)
-        timer.start()
-        line = self.process.stdout.readline()
-        timer.cancel()
-        return line or self.fail()
-
-    def fail(self):
-        status = self.process.wait()
-        self.errors.seek(0)
-        said = [line.strip() for line in self.errors if line.strip()]
-        raise SideFailed(f"{self.name}: " + (said[-1] if said and status > 0 else f"ended with status {status}"))
-
-    def run(self):
-        try:
-            print(file=self.process.stdin, flush=True)
-        except BrokenPipeError:
-            self.fail()
-        self.ms.append(float(self.read_line()))
-
-    def end(self):
-        """What it has to say at the end."""
-        self.process.stdin.close()
-        said = [line for line in self.process.stdout if line.startswith("{")]
-        return json.loads(said[-1]) if said else self.fail()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
 
 
 def engines_of(model, mode, wanted):
@@ -98,6 +48,7 @@ def race(cell, engine, step, arguments, date):
             ours.run()
             peer.run()
         ours_said, peer_said = ours.end(), peer.end()
+    arguments.peak = ours_said["peak_gflops"] = max(arguments.peak, ours_said["peak_gflops"])
     row = report.row(cell, engine, statistics.median(peer.ms), statistics.median(ours.ms), ours_said, peer_said, date)
     return row, report.count_row(cell, ours_said, peer_said) if "parameters" in peer_said else None
 
@@ -138,6 +89,7 @@ def parse():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--runs", type=int, default=5, help="of each side, in turn")
     parser.add_argument("--write", action="store_true", help="put what was measured into docs/benchmarks.md")
+    parser.set_defaults(peak=0)  # GFLOP/s: the most that was measured so far, because others may use the machine too
     arguments = parser.parse_args()
     if arguments.write and arguments.size:
         parser.error("--write is for the sizes of the table: leave out --size")

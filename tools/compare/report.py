@@ -87,13 +87,13 @@ def best_rows(rows, amx):
 def merged(old, new, words):
     """Lines by their first words: those of new in place of old ones; models, modes and batches in order."""
     lines = {tuple(line.split()[:words]): line for line in old + new}
-    order = lambda key: (MODELS.index(key[0]), key[1] != "train", int(key[2]), key[3])  # peers stay in order
+    order = lambda key: (MODELS.index(key[0]), key[1] != "train", *key[2:4])  # whatever follows stays in order
     return [lines[key] for key in sorted(lines, key=order)]
 
 
-def tables_of(block):
-    """The lines below each head in a block of text."""
-    tables = {ROW_HEAD: [], COUNT_HEAD: []}
+def tables_of(block, heads):
+    """The lines below each of the heads in a block of text."""
+    tables = {head: [] for head in heads}
     current = None
     for line in block.splitlines():
         if line.startswith("model "):
@@ -120,7 +120,7 @@ def replace_block(path, name, make):
 
 def write(path, machine, rows, counts, amx):
     def make(old):
-        tables = tables_of(old)
+        tables = tables_of(old, [ROW_HEAD, COUNT_HEAD])
         all_rows, all_counts = merged(tables[ROW_HEAD], rows, 5), merged(tables[COUNT_HEAD], counts, 4)
         return block_of(machine, best_rows(all_rows, amx), all_rows, all_counts)
 
