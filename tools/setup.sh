@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian or Ubuntu packages that Pixelwise builds with. Does nothing where they are all there. --clang: also
-# those of tools/fuzz.sh.
+# those of tools/fuzz.sh; --onednn: also that of tools/compare/layers.sh.
 set -euo pipefail
 
 packages=(g++ cmake ninja-build ccache libeigen3-dev libpng-dev libturbojpeg0-dev libstb-dev
@@ -10,6 +10,8 @@ if [[ ${1:-} == --clang ]]; then
   # The sanitizers' runtimes: a package of their own in Debian 12, part of what clang depends on in Ubuntu 22.04.
   if apt-cache show libclang-rt-14-dev >/dev/null 2>&1; then packages+=(libclang-rt-14-dev); fi
 fi
+
+if [[ ${1:-} == --onednn ]]; then packages+=(libdnnl-dev); fi
 
 missing=()
 for package in "${packages[@]}"; do

@@ -18,7 +18,7 @@ from side import Side, SideFailed
 WANTED_THREADS, WANTED_LINE = 1.75, 15  # times as fast; percent
 KEY = f"{'model':<27}{'mode':<6}"
 THREADS_HEAD = KEY + f"{'one ms':>9}{'all ms':>9}{'faster':>8}  met     date"
-NODES_HEAD = KEY + f"{'node':<40}{'kernel':<16}{'one ms':>8}{'all ms':>8}{'faster':>8}{'GB/s':>7}{'GFLOP/s':>9}"
+NODES_HEAD = KEY + f"{'node':<52} {'kernel':<16}{'one ms':>8}{'all ms':>8}{'faster':>8}{'GB/s':>7}{'GFLOP/s':>9}"
 LINE_HEAD = KEY + f"{'what':<7}{'sizes':<42}{'ms':<40}{'off the line':>13}  met     date"
 HEADS = [THREADS_HEAD, NODES_HEAD, LINE_HEAD]
 TODAY = datetime.date.today()
@@ -40,10 +40,11 @@ def output(arguments):
 
 
 def profile(model, mode, threads):
-    """ms and kernel of every node."""
-    found = re.findall(r"^(\S+) +(\S+) +([\d.]+) ms", output(command(SEGBENCH, model, mode) +
+    """Kernel and ms of every node: the median of three runs."""
+    runs = [re.findall(r"^(\S+) +(\S+) +([\d.]+) ms", output(command(SEGBENCH, model, mode) +
                                                             ["--profile", "--threads", str(threads)]), re.M)
-    return {node: (kernel, float(ms)) for node, kernel, ms in found}
+            for _ in range(3)]
+    return {nodes[0][0]: (nodes[0][1], statistics.median(float(ms) for _, _, ms in nodes)) for nodes in zip(*runs)}
 
 
 def worst_nodes(model, mode, threads):
@@ -55,14 +56,15 @@ def worst_nodes(model, mode, threads):
     lines = []
     for name in sorted(one, key=lost, reverse=True)[:5]:
         ms, node = max(many[name][1], 1e-3), nodes[name]
-        lines.append(key_of(model, mode) + f"{name:<40}{many[name][0]:<16}{one[name][1]:>8.2f}{ms:>8.2f}"
+        lines.append(key_of(model, mode) + f"{name:<52} {many[name][0]:<16}{one[name][1]:>8.2f}{ms:>8.2f}"
                      f"{one[name][1] / ms:>7.2f}x{node['bytes'] * 1e-6 / ms:>7.1f}{node['flop'] * 1e-6 / ms:>9.1f}")
     return lines
 
 
 def scale_threads(model, mode, runs, threads):
     """A line of THREADS_HEAD, and those of NODES_HEAD."""
-    start = lambda count: Side("segbench", command(SEGBENCH, model, mode) + ["--paced", "--json", "--threads", str(count)], {})
+    paced = command(SEGBENCH, model, mode) + ["--paced", "--threads"]
+    start = lambda count: Side("segbench", paced + [str(count)], {})
     with start(1) as one, start(threads) as many:
         for _ in range(runs):
             one.run()
@@ -97,7 +99,8 @@ def scale_sizes(model, mode, what, rounds):
     for _ in range(rounds):
         for name in names:
             size, batch = (None, name) if what == "batch" else (name, 1)
-            ms[name].append(json.loads(output(command(SEGBENCH, model, mode, size, batch) + ["--runs", "1", "--json"]))["ms"])
+            once = output(command(SEGBENCH, model, mode, size, batch) + ["--runs", "1", "--json"])
+            ms[name].append(json.loads(once)["ms"])
     medians = [statistics.median(ms[name]) for name in names]
     sizes = names if what == "batch" else [int(h) * int(w) for h, w in (name.split("x") for name in names)]
     off = distance_from_line(sizes, medians)
@@ -114,7 +117,7 @@ def write(machine, threads, nodes, lines):
         kept = [line for line in tables[NODES_HEAD] if tuple(line.split()[:2]) not in measured]
         parts = [[THREADS_HEAD, *merged(tables[THREADS_HEAD], threads, 2)], [NODES_HEAD, *merged(kept, nodes, 3)],
                  [LINE_HEAD, *merged(tables[LINE_HEAD], lines, 3)]]
-        return f"{machine}.\n\n" + "\n\n".join("\n".join(["```text", *part, "```"]) for part in parts)
+        return f"{machine}.\n\n" + "\n\n".join("\n".join(["```text", *p, "```"]) for p in parts if len(p) > 1)
 
     replace_block(ROOT / "docs/benchmarks.md", f"scaling.py on {machine}", make)
 
