@@ -99,6 +99,22 @@ const char* to_string(Pass pass) {
   return pass == Pass::backward_data ? "data" : "weights";
 }
 
+struct Outcome {
+  double our_ms = 0, their_ms = 0, apart = 0;
+  std::string implementation;  // oneDNN's
+};
+
+// Node i of the executor against oneDNN, which computes the same from the same operands; `to` is the one that it
+// writes.
+Outcome time_node(Executor& executor, int i, const Convolution& convolution, Pass pass, const View& to) {
+  OneDnn theirs(convolution, pass);
+  const auto [our_ms, their_ms] = race([&] { executor.run(Range{i, i + 1}); }, [&] { theirs.run(); });
+  const std::vector<float> ours = copy_of(to);
+  for_each_element(to, [](float& value) { value = 1e30f; });  // what is not written shows
+  theirs.write_result();
+  return {our_ms, their_ms, difference(ours, copy_of(to)), theirs.implementation()};
+}
+
 void time_layer(const Layer& layer, Precision precision, double peak) {
   OperatorGraph graph = operator_graph(layer.one, {});
   graph.graph.forward_nodes = 0;  // as in inference, weights are packed once: oneDNN's are too
@@ -106,34 +122,27 @@ void time_layer(const Layer& layer, Precision precision, double peak) {
   parameters.ensure(graph.graph, 1);
   Executor executor(graph.graph, parameters, std::make_shared<Arena>(), precision);
   const Graph& g = executor.graph();
-  const ValueId x = graph.src[0], y = graph.out[0];
-  Parameter& weights = *parameters.all().at(0);
-  const Shape& w = weights.view().shape;
-  fill(executor.view(x), 1);
-  fill(weights.view(), 1 / std::sqrt(static_cast<float>(w.h * w.w * w.c)));
-  ++weights.version;
-  const View diff_y = executor.view(g.at(y).gradient), diff_x = executor.view(g.at(x).gradient);
-  const ValueId diff_weights = g.at(g.find(weights.name)).gradient;
+  Parameter& parameter = *parameters.all().at(0);
+  const View x = executor.view(graph.src[0]), y = executor.view(graph.out[0]), weights = parameter.view();
+  const auto gradient = [&](ValueId id) { return executor.view(g.at(id).gradient); };
+  fill(x, 1);
+  fill(weights, 1 / std::sqrt(static_cast<float>(weights.shape.h * weights.shape.w * weights.shape.c)));
+  ++parameter.version;
   for (int i = 0; i < static_cast<int>(g.nodes.size()); ++i) {
     const Node& node = g.nodes[static_cast<size_t>(i)];
     if (node.pass == Pass::backward_data && layer.reads_photo) continue;
-    fill(diff_y, 1);
-    const bool forward = node.pass == Pass::forward, data = node.pass == Pass::backward_data;
-    const View to = forward ? executor.view(y) : data ? diff_x : executor.view(diff_weights);
-    const auto ours = [&] { executor.run(Range{i, i + 1}); };
-    OneDnn theirs(
-        convolution_of(layer.one.spec, data ? diff_x : executor.view(x),
-                       node.pass == Pass::backward_weights ? to : weights.view(), forward ? executor.view(y) : diff_y),
-        pass_of(layer.one.spec, node.pass));
-    const auto [our_ms, their_ms] = race(ours, [&] { theirs.run(); });
-    const std::vector<float> result = copy_of(to);
-    for_each_element(to, [](float& value) { value = 1e30f; });  // what is not written shows
-    theirs.write_result();
-    const double gflops = static_cast<double>(cost_of(g, node).flops) * 1e-6 / our_ms;
+    View a = x, w = weights, b = gradient(graph.out[0]);  // the pass reads two of them, and writes the third
+    fill(b, 1);
+    View& to = node.pass == Pass::forward ? b : node.pass == Pass::backward_data ? a : w;
+    to = node.pass == Pass::forward         ? y
+         : node.pass == Pass::backward_data ? gradient(graph.src[0])
+                                            : gradient(g.find(parameter.name));
+    const OpSpec& spec = layer.one.spec;
+    const Outcome out = time_node(executor, i, convolution_of(spec, a, w, b), pass_of(spec, node.pass), to);
+    const double gflops = static_cast<double>(cost_of(g, node).flops) * 1e-6 / out.our_ms;
     std::printf("%-42s %-8s %9.3f %9.3f %8.1f %6.0f%% %7.2fx %8.0e  %-14s %s\n", layer.one.name.c_str(),
-                to_string(node.pass), our_ms, their_ms, gflops, 100 * gflops / peak, their_ms / our_ms,
-                difference(result, copy_of(to)), executor.plan().kernels[static_cast<size_t>(i)].name,
-                theirs.implementation().c_str());
+                to_string(node.pass), out.our_ms, out.their_ms, gflops, 100 * gflops / peak, out.their_ms / out.our_ms,
+                out.apart, executor.plan().kernels[static_cast<size_t>(i)].name, out.implementation.c_str());
     std::fflush(stdout);
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <dnnl.hpp>
 #include <string>
+#include <unordered_map>
 
 #include "pixelwise/core/operators.hpp"
 #include "pixelwise/core/view.hpp"
