@@ -24,7 +24,7 @@ def engines_of(model, mode, wanted):
     engines = PYTORCH if mode == "train" or model == "segnet" else PYTORCH + ONNX  # ONNX has no max unpooling
     if wanted:
         return [e for e in engines if e in wanted]
-    return [e for e in engines if e != "mnn" or model == "fcn8s_vgg16"]  # on the others OpenVINO is ahead of it
+    return [e for e in engines if e != "mnn" or model == "fcn8s_vgg16"]  # elsewhere only where asked for
 
 
 def segbench(cell, size, *more):
