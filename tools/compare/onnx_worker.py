@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from safetensors.numpy import load_file
+from safetensors import safe_open
 
 from paced import pixels_elsewhere, serve
 
@@ -48,7 +48,8 @@ def mnn(file):
 
 
 def main(engine, _model, _mode, _batch, path):
-    step = load_file(path)
+    with safe_open(path, "np") as file:
+        step = {name: file.get_tensor(name) for name in ("image", "prediction")}
     image = step["image"].transpose(0, 3, 1, 2).copy()
     infer = {"onnxruntime": onnxruntime, "openvino": openvino, "mnn": mnn}[engine](path + ".onnx")
     serve(lambda: infer(image).argmax(1), {"pixels_elsewhere": pixels_elsewhere(infer(image), step)})

@@ -6,7 +6,7 @@ import os
 import sys
 
 import torch
-from safetensors.numpy import load_file
+from safetensors import safe_open
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -17,13 +17,20 @@ LR, MOMENTUM = 1e-6, 0.9
 
 
 def load(model, mode, batch, path):
-    """The network with the weights of the step, its photos {N, C, H, W}, and all tensors of the file."""
-    step = {name: torch.from_numpy(value) for name, value in load_file(path).items()}
+    """The network with the weights of the step, its photos {N, C, H, W}, and what else the file has but parameters. Weights
+    are read one by one, so that no second copy counts as PyTorch's memory."""
     net = network(model, batch)
-    weights = {name: value for name, value in step.items() if "." in name and not name.startswith("gradient.")}
-    wanted = net.state_dict()
-    weights.update({name: value for name, value in wanted.items() if name.endswith("num_batches_tracked")})
-    net.load_state_dict(weights, strict=True)
+    wanted = {name: value for name, value in net.state_dict().items() if not name.endswith("num_batches_tracked")}
+    with safe_open(path, "pt") as file:
+        weights = {name for name in file.keys() if "." in name and not name.startswith("gradient.")}
+        if weights != set(wanted):
+            raise SystemExit(f"one side alone has the parameters {', '.join(weights ^ set(wanted))}")
+        for name, value in wanted.items():
+            given = file.get_tensor(name)
+            if given.shape != value.shape:
+                raise SystemExit(f"{name} is {tuple(given.shape)}, not {tuple(value.shape)}")
+            value.copy_(given)
+        step = {name: file.get_tensor(name).clone() for name in file.keys() if "." not in name}
     net.train(mode == "train")
     return net, step["image"].permute(0, 3, 1, 2).contiguous(), step
 
@@ -39,13 +46,16 @@ def counts(model, mode, batch, image_shape):
     return {"parameters": sum(p.numel() for p in net.parameters()), "gflop": counter.get_total_flops() * 1e-9}
 
 
-def gradient_difference(step, net):
+def gradient_difference(path, net):
     """The difference of all gradients taken as one vector, relative to their size. (One by one would not do: a bias before
     batch norm has the gradient 0, and rounding.)"""
-    ours = [step["gradient." + name] for name, _ in net.named_parameters()]
-    theirs = [parameter.grad for parameter in net.parameters()]
-    square = lambda tensors: sum(float(tensor.square().sum()) for tensor in tensors)
-    return (square([a - b for a, b in zip(ours, theirs)]) / square(theirs)) ** 0.5
+    square = lambda tensor: float(tensor.square().sum())
+    apart = size = 0
+    with safe_open(path, "pt") as file:
+        for name, parameter in net.named_parameters():
+            apart += square(parameter.grad - file.get_tensor("gradient." + name))
+            size += square(parameter.grad)
+    return (apart / size) ** 0.5
 
 
 def inference(call, image, step):
@@ -59,7 +69,7 @@ def inference(call, image, step):
     return run, {"pixels_elsewhere": pixels_elsewhere(scores.numpy(), step)}
 
 
-def training(net, call, image, step):
+def training(net, call, image, step, path):
     labels = step["labels"][..., 0].long()
     optimizer = torch.optim.SGD(net.parameters(), LR, MOMENTUM)
 
@@ -70,7 +80,7 @@ def training(net, call, image, step):
         return loss
 
     loss, wanted = forward_and_back().item(), float(step["loss"])
-    agrees = {"loss": abs(loss - wanted) / abs(loss), "gradient": gradient_difference(step, net)}
+    agrees = {"loss": abs(loss - wanted) / abs(loss), "gradient": gradient_difference(path, net)}
 
     def run():
         forward_and_back()
@@ -89,7 +99,7 @@ def main(engine, model, mode, batch, path):
     if "nhwc" in engine:
         net, image = net.to(memory_format=torch.channels_last), image.contiguous(memory_format=torch.channels_last)
     call = torch.compile(net) if "compile" in engine else net
-    run, agrees = inference(call, image, step) if mode == "infer" else training(net, call, image, step)
+    run, agrees = inference(call, image, step) if mode == "infer" else training(net, call, image, step, path)
     serve(run, said | agrees)
 
 
