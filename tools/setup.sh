@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian or Ubuntu packages that Pixelwise builds with. Does nothing where they are all there. --clang: also
-# those of tools/fuzz.sh. --aarch64 (Debian): also a compiler and libraries for 64-bit ARM, and QEMU to run the tests.
+# those of tools/fuzz.sh. --onednn: also that of tools/compare/layers.sh. --aarch64 (Debian): also a compiler and libraries
+# for 64-bit ARM, and QEMU to run the tests.
 set -euo pipefail
 
 packages=(g++ cmake ninja-build ccache libeigen3-dev libpng-dev libturbojpeg0-dev libstb-dev
@@ -15,6 +16,7 @@ if [[ ${1:-} == --aarch64 ]]; then
   packages+=(g++-aarch64-linux-gnu qemu-user libgomp1:arm64)
   for library in fmt-dev gtest-dev png-dev stb-dev turbojpeg0-dev; do packages+=("lib$library:arm64"); done
 fi
+if [[ ${1:-} == --onednn ]]; then packages+=(libdnnl-dev); fi
 
 missing=()
 for package in "${packages[@]}"; do  # a line for each architecture that a library is installed for

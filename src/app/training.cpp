@@ -1,6 +1,7 @@
 #include "app/training.hpp"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "app/curves.hpp"
 #include "app/memory.hpp"
@@ -186,16 +187,27 @@ void Training::save_checkpoint(int64_t step, int64_t epoch) {
   state_.step = step;
   state_.epoch = epoch;
   state_.config = config_json(config_);
-  folder_.sync_metrics();
-  pixelwise::save_checkpoint(folder_.checkpoint(step), state_, parameters_, optimizer_);
-  prune_checkpoints(folder_.path(), kept_checkpoints);
+  const std::string path = folder_.checkpoint(step);
+  const double seconds = seconds_of([&] {
+    folder_.sync_metrics();
+    pixelwise::save_checkpoint(path, state_, parameters_, optimizer_);
+    prune_checkpoints(folder_.path(), kept_checkpoints);
+  });
+  time_spent_.add_checkpoint(static_cast<int64_t>(std::filesystem::file_size(path)), seconds);
 }
 
 void Training::after_step(const StepReport& report) {
-  folder_.append_metrics(dump_json(JsonValue::Object{
-      {"step", report.step}, {"epoch", report.epoch}, {"loss", report.loss}, {"lr", report.lr}, {"ms", report.ms}}));
-  progress_->update(report.step, format("loss {:.4f} lr {:.3g}", report.loss, report.lr));
-  say(monitor_.after_step(report));
+  const double logging = seconds_of([&] {
+    folder_.append_metrics(dump_json(JsonValue::Object{{"step", report.step},
+                                                       {"epoch", report.epoch},
+                                                       {"loss", report.loss},
+                                                       {"lr", report.lr},
+                                                       {"ms", report.ms},
+                                                       {"data_ms", report.data_ms}}));
+    progress_->update(report.step, format("loss {:.4f} lr {:.3g}", report.loss, report.lr));
+    say(monitor_.after_step(report));
+  });
+  time_spent_.add_step(report, logging);
   if (validation_due(report.step) && !stop_signal()) validate(report.step, report.epoch);
   const int64_t every = config_.train.checkpoint_every_steps;
   const bool due = every > 0 && report.step % every == 0;
@@ -236,6 +248,7 @@ int Training::run() {
   }
   trainer_->run([this](const StepReport& report) { after_step(report); });
   if (!stop_signal() || trainer_->steps() == total_steps_) finish(trainer_->steps());
+  if (const std::string text = time_spent_.text(); !text.empty()) progress_->message(text);
   if (const int signal = stop_signal()) {
     progress_->message(format("stopped by signal {} after step {}; everything is saved: continue with --resume", signal,
                               trainer_->steps()));

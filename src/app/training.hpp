@@ -7,6 +7,7 @@
 
 #include "app/monitor.hpp"
 #include "app/scan.hpp"
+#include "app/time_spent.hpp"
 #include "pixelwise/app/experiment.hpp"
 #include "pixelwise/core/progress.hpp"
 #include "pixelwise/io/run_folder.hpp"
@@ -54,6 +55,7 @@ class Training {
   int64_t validated_step_ = -1;  // the last step with a validation in metrics.jsonl
   std::unique_ptr<Progress> progress_;
   Monitor monitor_;
+  TimeSpent time_spent_;
 };
 
 }  // namespace pixelwise

@@ -63,6 +63,12 @@ TEST_F(Commands, TrainingMakesARunFolder) {
   for (const char* name : {"config.json", "metrics.jsonl", "best.safetensors", "weights.safetensors", "samples.png",
                            "checkpoints/step-00000006.safetensors", "previews/step-6.png", "curves.svg"})
     EXPECT_TRUE(fs::exists(scratch_.path(std::string("r/") + name))) << name;
+  for (const char* part : {" ms a step: waiting for data ", "%, logging ", " MiB and ", " s a checkpoint"})
+    EXPECT_NE(text("stderr").find(part), std::string::npos) << part << text("stderr");
+  const std::string lines = text("r/metrics.jsonl");
+  const JsonValue first = parse_json(lines.substr(0, lines.find('\n')), "metrics.jsonl");
+  EXPECT_GT(first.at("data_ms").number(), 0);
+  EXPECT_LT(first.at("data_ms").number(), first.at("ms").number());
   EXPECT_EQ(run("segtrain --config tiny.json --run r"), 2);  // it holds a run already
   EXPECT_NE(text("stderr").find("--resume"), std::string::npos);
   EXPECT_EQ(run("segtrain --config tiny.json --run r --resume --set seed=2"), 2);

@@ -5,7 +5,7 @@
 # Blocks marked ```sh data
 # need PIXELWISE_TEST_DATA (a folder with VOCdevkit and CamVid) and are skipped without it; data/get_weights.sh takes
 # weights from its folder `weights` and needs PIXELWISE_PYTHON (tools/convert). Other downloads have a test of their own;
-# test.sh, which calls this, is not called again. Needs build/release.
+# test.sh, which calls this, is not called again; nor are comparisons with others (tools/compare) made. Needs build/release.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 scratch=$(mktemp -d)
@@ -52,7 +52,7 @@ count=0 skipped=0
 for document in "$@"; do
   while IFS=$'\t' read -r kind command; do
     case $command in
-      git\ clone*|cd\ *|tools/test.sh*|.ci/run*|docker*|data/get_voc.sh*) skipped=$((skipped + 1)); continue ;;
+      git\ clone*|cd\ *|tools/test.sh*|tools/compare/*|.ci/run*|docker*|data/get_voc.sh*) skipped=$((skipped + 1)); continue ;;
     esac
     if [[ $kind == data && -z ${PIXELWISE_TEST_DATA:-} ]]; then skipped=$((skipped + 1)); continue; fi
     [[ $command == *segtrain* ]] && command=$(sed 's| --weights data/weights/[^ ]*||' <<<"$command")

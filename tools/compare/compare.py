@@ -1,7 +1,6 @@
 """Times segbench and its peers in turn, on the same weights, photos and threads. Called by compare.sh."""
 import argparse
 import datetime
-import json
 import os
 import pathlib
 import statistics
@@ -9,106 +8,114 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SEGBENCH = ROOT / "build/release/bin/segbench"
-SIZES = {"segnet": "360x480", "fcn8s_vgg16": "375x500"}  # the others: 513x513
-MODELS = ["segnet", "fcn8s_vgg16", "deeplabv3plus_mobilenet_v2", "deeplabv3plus_resnet50", "deeplabv3_resnet50",
-          "fcn_resnet50"]
-TRAINERS = ["torch", "torch-nhwc", "torch-compile"]
+import report
+from machine import AMX, ROOT, SEGBENCH, SIZES, machine_text, model_settings, size_of
+from side import Side, SideFailed
+
+HERE = pathlib.Path(__file__).resolve().parent
+PYTORCH = ["torch", "torch-nhwc", "torch-compile", "torch-nhwc-compile"]
+ONNX = ["onnxruntime", "openvino", "mnn"]
 # PyTorch gains up to a fifth from huge pages; nobody else is harmed.
 HUGE_PAGES = ("glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=34359738368:"
               "glibc.malloc.arena_max=1")
 
 
-class Side:
-    """A program that does one run for every line it is sent, and prints its ms."""
-
-    def __init__(self, name, command, environment):
-        self.name, self.ms = name, []
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env=os.environ | environment)
-        if not self.process.stdout.readline():  # ready
-            raise SystemExit(f"{name} did not start: {' '.join(map(str, command))}")
-
-    def run(self):
-        print(file=self.process.stdin, flush=True)
-        self.ms.append(float(self.process.stdout.readline()))
-
-    def end(self):
-        """What it has to say at the end."""
-        self.process.stdin.close()
-        return json.loads(self.process.stdout.read().splitlines()[-1])
-
-
 def engines_of(model, mode, wanted):
-    engines = TRAINERS if mode == "train" else TRAINERS[:2] + ["onnxruntime", "openvino"]
-    if model == "segnet":  # ONNX has no max unpooling
-        engines = [e for e in engines if e.startswith("torch")]
-    return [e for e in engines if not wanted or e in wanted]
+    engines = PYTORCH if mode == "train" or model == "segnet" else PYTORCH + ONNX  # ONNX has no max unpooling
+    if wanted:
+        return [e for e in engines if e in wanted]
+    return [e for e in engines if e != "mnn" or model == "fcn8s_vgg16"]  # elsewhere only where asked for
 
 
-def segbench(model, mode, batch, size, *more):
-    options = ["model.options.dropout=0"] + (["model.options.image_pooling=\"unnormalised\""] if batch == 1 else [])
-    options = [o for o in options if "pooling" not in o or model.startswith("deeplab")]
-    settings = [part for o in options for part in ("--set", o)]
-    return [SEGBENCH, "--model", model, "--size", size or SIZES.get(model, "513x513"), "--mode", mode, "--batch", str(batch),
-            *settings, *more]
+def segbench(cell, size, *more):
+    model, mode, batch, precision = cell
+    settings = model_settings(model, batch) + [f"precision={precision}"]
+    sets = [part for setting in settings for part in ("--set", setting)]
+    return [SEGBENCH, "--model", model, "--size", size or size_of(model), "--mode", mode, "--batch", str(batch),
+            *sets, *more]
 
 
-def compare(model, mode, batch, arguments, folder):
-    """One row of the table for each engine."""
-    step = folder / "step.safetensors"
-    subprocess.run(segbench(model, mode, batch, arguments.size, "--write-step", step), check=True)
+def worker(engine, cell, step):
+    script = "torch_worker.py" if engine in PYTORCH + ["export"] else "onnx_worker.py"
+    return [sys.executable, HERE / script, engine, *map(str, cell[:3]), step]
+
+
+def race(cell, engine, step, arguments, date):
+    """Runs of both sides in turn: the line of the table, and that of the counts (PyTorch alone counts)."""
     environment = {"OMP_NUM_THREADS": str(arguments.threads)}
-    rows = []
-    for engine in engines_of(model, mode, arguments.engines):
-        try:
-            peer = Side(engine, [sys.executable, pathlib.Path(__file__).with_name("worker.py"), engine, model, mode,
-                                 str(batch), step], environment | {"GLIBC_TUNABLES": HUGE_PAGES})
-        except SystemExit as error:
-            print(error, file=sys.stderr)
-            continue
-        ours = Side("pixelwise", segbench(model, mode, batch, arguments.size, "--paced", "--json"), environment)
+    with (Side(engine, worker(engine, cell, step), environment | {"GLIBC_TUNABLES": HUGE_PAGES}) as peer,
+          Side("pixelwise", segbench(cell, arguments.size, "--paced", "--json"), environment) as ours):
         for _ in range(arguments.runs):
             ours.run()
             peer.run()
-        rows.append((model, mode, batch, engine, ours, ours.end(), peer, peer.end()))
-        print(line(rows[-1]), flush=True)
-    return rows
+        ours_said, peer_said = ours.end(), peer.end()
+    arguments.peak = ours_said["peak_gflops"] = max(arguments.peak, ours_said["peak_gflops"])
+    row = report.row(cell, engine, statistics.median(peer.ms), statistics.median(ours.ms), ours_said, peer_said, date)
+    return row, report.count_row(cell, ours_said, peer_said) if "parameters" in peer_said else None
 
 
-HEAD = (f"{'model':<27} {'mode':<6}{'batch':>5}  {'peer':<14}{'peer ms':>9}{'our ms':>9}{'faster':>8}{'of peak':>9}"
-        f"{'peer MB':>9}{'our MB':>8}{'memory':>8}  agreement")
+def finish(name, command, threads):
+    """Runs a program to its end."""
+    ran = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": str(threads)})
+    if ran.returncode:
+        raise SideFailed(f"{name}: " + (ran.stderr.strip().splitlines() or [f"ended with status {ran.returncode}"])[-1])
 
 
-def line(row):
-    model, mode, batch, engine, ours, report, peer, said = row
-    peer_ms, our_ms = statistics.median(peer.ms), statistics.median(ours.ms)
-    share = 100 * report["gflop"] / our_ms * 1e3 / report["peak_gflops"]
-    agrees = ", ".join(f"{key} {value:.0e}" for key, value in said.items() if key != "rss_mb")
-    return (f"{model:<27} {mode:<6}{batch:>5}  {engine:<14}{peer_ms:>9.1f}{our_ms:>9.1f}{peer_ms / our_ms:>7.2f}x"
-            f"{share:>8.0f}%{said['rss_mb']:>9.0f}{report['rss_mb']:>8.0f}{report['rss_mb'] / said['rss_mb']:>8.2f}"
-            f"  {agrees}")
+def compare(cell, arguments, write):
+    """All peers of a cell (model, mode, batch, precision), on the weights and photos of one step."""
+    date = datetime.date.today()
+    with tempfile.TemporaryDirectory() as folder:
+        step = pathlib.Path(folder) / "step.safetensors"
+        for engine in engines_of(cell[0], cell[1], arguments.engines):
+            try:
+                if not step.exists():
+                    finish("pixelwise", segbench(cell, arguments.size, "--write-step", step), arguments.threads)
+                if engine in ONNX and not step.with_name(step.name + ".onnx").exists():
+                    finish("export to ONNX", worker("export", cell, step), arguments.threads)
+                row, counts = race(cell, engine, step, arguments, date)
+            except SideFailed as failure:
+                row, counts = report.failed_row(cell, engine, date, str(failure)), None
+            print(row, flush=True)
+            write([row], [counts] if counts else [])
 
 
-def main():
+def parse():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
+    parser.add_argument("--models", nargs="+", default=report.MODELS, choices=report.MODELS)
     parser.add_argument("--modes", nargs="+", default=["train", "infer"], choices=["train", "infer"])
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 4])
     parser.add_argument("--size", help=f"HEIGHTxWIDTH of all; default: {SIZES}, the others 513x513")
-    parser.add_argument("--engines", nargs="+", default=[], help="only these")
+    parser.add_argument("--engines", nargs="+", default=[], choices=PYTORCH + ONNX, help="only these")
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "strict"], help="of Pixelwise; peers: plain fp32")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--runs", type=int, default=5, help="of each side, in turn")
+    parser.add_argument("--write", action="store_true", help="put what was measured into docs/benchmarks.md")
+    parser.set_defaults(peak=0)  # GFLOP/s: the most that was measured so far, because others may use the machine too
     arguments = parser.parse_args()
-    cpu = next(l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name"))
-    print(f"{cpu}, {arguments.threads} threads, {datetime.date.today()}, fp32; medians of {arguments.runs} runs in turn; "
-          f"photos {arguments.size or f'{SIZES}, the others 513x513'}\n{HEAD}", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        for model in arguments.models:
-            for mode in arguments.modes:
-                for batch in arguments.batches:
-                    compare(model, mode, batch, arguments, pathlib.Path(folder))
+    if arguments.write and arguments.size:
+        parser.error("--write is for the sizes of the table: leave out --size")
+    return arguments
+
+
+def main():
+    arguments = parse()
+    machine = machine_text(arguments.threads)
+    rows, counts = [], []
+
+    def keep(new_rows, new_counts):
+        rows.extend(new_rows)
+        counts.extend(new_counts)
+        if arguments.write:
+            report.write(ROOT / "docs/benchmarks.md", machine, rows, counts, AMX)
+
+    print(f"{machine}, {datetime.date.today()}; medians of {arguments.runs} runs in turn; photos "
+          f"{arguments.size or f'{SIZES}, the others 513x513'}\n{report.ROW_HEAD}", flush=True)
+    for model in arguments.models:
+        for mode in arguments.modes:
+            for batch in arguments.batches:
+                compare((model, mode, batch, arguments.precision), arguments, keep)
+    print(report.COUNT_HEAD, *report.merged([], counts, 4), report.BEST_HEAD,
+          *report.best_rows(report.merged([], rows, 5), AMX), sep="\n")
 
 
 main()

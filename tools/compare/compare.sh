@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Times Pixelwise against PyTorch, ONNX Runtime and OpenVINO on this machine: installs them into a virtual environment
-# under build/, runs both sides in turn on the same weights, and prints a table (docs/benchmarks.md). Options as
-# compare.py --help. Needs Python 3.10 or newer and build/release.
+# Times Pixelwise against PyTorch, ONNX Runtime, OpenVINO and MNN on this machine: installs them into a virtual
+# environment under build/, runs both sides in turn on the same weights, and prints a table; --write puts it into
+# docs/benchmarks.md. Options as compare.py --help. Needs Python 3.10 or newer and build/release; torch.compile also
+# g++ and Python's headers.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
