@@ -31,7 +31,7 @@ if $all; then
     OMP_NUM_THREADS=3 run_tests "$preset" -LE slow
   done
   tools/build.sh release "${strict[@]}"
-  for kernel in definition im2col; do
+  for kernel in definition im2col amx; do
     echo "== tests with PIXELWISE_KERNELS=$kernel"
     PIXELWISE_KERNELS=$kernel ctest --preset release -j "$(nproc)" -LE slow
   done
