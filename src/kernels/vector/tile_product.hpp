@@ -14,7 +14,8 @@ struct Left {
 /// Elements of a tile of the right matrix: its high parts, then its low parts.
 inline constexpr int right_size = 2 * tile_size;
 
-/// The sums of M x V tiles in four of the registers, row by row; registers 4 and 5 hold the left, 6 and 7 the right matrix.
+/// The sums of M x V tiles in four of the registers, row by row; registers 4 and 5 hold the left, 6 and 7 the right
+/// matrix.
 template <int M, int V, class Tiles>
 class TileProduct {
  public:
