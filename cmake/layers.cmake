@@ -38,9 +38,9 @@ function(pixelwise_flags target)
   endif()
 endfunction()
 
-# pixelwise_vector_kernels(ISA LEVEL FLAGS): src/kernels/vector/*.cpp compiled into namespace pixelwise::ISA.
-function(pixelwise_vector_kernels isa level flags)
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/kernels/vector/*.cpp)
+# pixelwise_vector_kernels(ISA LEVEL FOLDER FLAGS): src/kernels/FOLDER/*.cpp compiled into namespace pixelwise::ISA.
+function(pixelwise_vector_kernels isa level folder flags)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/kernels/${folder}/*.cpp)
   if(NOT sources)
     return()
   endif()

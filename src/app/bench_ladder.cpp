@@ -69,12 +69,17 @@ int bench_ladder_command(const BenchLadderArguments& arguments) {
   double loops_ms = 0;
   for (const Rung& rung : ladder(isa())) {
     set_thread_count(rung.threaded ? threads : 1);
-    const double ms = median_ms(rung, problem, arguments.runs), rate = problem.flops() * 1e-6 / ms;
-    if (first.empty()) first = y, loops_ms = ms;
-    std::fputs(format("{:<11} {:<46} {:>7} {:>9.2f} {:>8.1f} {:>4.0f}% {:>5.0f}x {:>10.1e}\n", rung.name, rung.idea,
-                      rung.threaded ? threads : 1, ms, rate, 100 * rate / (rung.threaded ? all : one), loops_ms / ms,
-                      difference(y, first))
-                   .c_str(),
+    std::string timing;
+    if (rung.emulated) {
+      rung.run(problem);
+      timing = format("{:>7} not timed: emulated on {}", "-", to_string(isa()));
+    } else {
+      const double ms = median_ms(rung, problem, arguments.runs), rate = problem.flops() * 1e-6 / ms;
+      if (first.empty()) first = y, loops_ms = ms;
+      timing = format("{:>7} {:>9.2f} {:>8.1f} {:>4.0f}% {:>5.0f}x", rung.threaded ? threads : 1, ms, rate,
+                      100 * rate / (rung.threaded ? all : one), loops_ms / ms);
+    }
+    std::fputs(format("{:<11} {:<46} {:<39} {:>10.1e}\n", rung.name, rung.idea, timing, difference(y, first)).c_str(),
                stdout);
     std::fflush(stdout);
   }

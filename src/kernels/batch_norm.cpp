@@ -119,10 +119,10 @@ void backward(const BatchNormSpec& s, const Arguments& a) {
 // One entry point per instruction set, in the order of Isa.
 using Entry = void (*)(const BatchNormJob&, const Arguments&);
 #ifdef PIXELWISE_X86
-constexpr Entry forward_entries[] = {baseline::batch_norm_forward, avx2::batch_norm_forward,
+constexpr Entry forward_entries[] = {baseline::batch_norm_forward, avx2::batch_norm_forward, avx512::batch_norm_forward,
                                      avx512::batch_norm_forward};
 constexpr Entry backward_entries[] = {baseline::batch_norm_backward, avx2::batch_norm_backward,
-                                      avx512::batch_norm_backward};
+                                      avx512::batch_norm_backward, avx512::batch_norm_backward};
 #else
 constexpr Entry forward_entries[] = {baseline::batch_norm_forward};
 constexpr Entry backward_entries[] = {baseline::batch_norm_backward};

@@ -2,9 +2,9 @@
 // instruction set. Sizes of blocks aim at an L2 of 1 MiB.
 #include <algorithm>
 #include <memory>
-#include <numeric>
 
 #include "core/format.hpp"
+#include "kernels/conv_axis.hpp"
 #include "kernels/convolution.hpp"
 #include "kernels/vector/conv_plan.hpp"
 #include "pixelwise/core/checked.hpp"
@@ -14,46 +14,6 @@ namespace {
 
 constexpr int64_t panel_bytes = 256 << 10, band_bytes = 512 << 10, sums_bytes = 576 << 10, prepacked_bytes = 32 << 20,
                   slab_bytes = 64 << 20;
-
-// The taps of a convolution along one axis.
-Axis forward_axis(int64_t kernel, int64_t stride, int64_t pad, int64_t dilation, int64_t count) {
-  Axis axis;
-  axis.stride = stride;
-  axis.phases = 1;
-  axis.phase[0] = {0, count, kernel, 0, 1, -pad, dilation};
-  axis.low = -pad;
-  axis.high = (kernel - 1) * dilation - pad;
-  axis.count = count;
-  return axis;
-}
-
-// The taps of its gradient: fine pixel offset + q stride meets kernel index k where offset + pad - k dilation is a
-// multiple of the stride; they are taken in falling order, so that the coarse pixels rise.
-Axis backward_axis(int64_t kernel, int64_t stride, int64_t pad, int64_t dilation, int64_t fine) {
-  Axis axis;
-  axis.step = stride;
-  axis.phases = std::min(stride, fine);
-  axis.low = kernel * dilation + pad;
-  axis.high = -axis.low;
-  const int64_t period = stride / std::gcd(stride, dilation);
-  for (int64_t p = 0; p < axis.phases; ++p) {
-    AxisPhase phase{p, (fine - p - 1) / stride + 1, 0, 0, -period, 0, period * dilation / stride};
-    for (int64_t k = kernel - 1; k >= 0; --k) {
-      if ((p + pad - k * dilation) % stride) continue;
-      if (phase.taps++ > 0) continue;
-      phase.first_tap = k;
-      phase.first_shift = (p + pad - k * dilation) / stride;
-    }
-    if (phase.taps > 0) {
-      axis.low = std::min(axis.low, phase.first_shift);
-      axis.high = std::max(axis.high, phase.first_shift + (phase.taps - 1) * phase.shift_step);
-    }
-    axis.count = std::max(axis.count, phase.count);
-    axis.phase[p] = phase;
-  }
-  if (axis.low > axis.high) axis.low = axis.high = 0;
-  return axis;
-}
 
 bool reads_inside(const Axis& axis, int64_t extent) {
   return axis.low >= 0 && (axis.count - 1) * axis.stride + axis.high < extent;
@@ -101,13 +61,9 @@ Gather plan_gather(const Convolution& conv, const Problem& problem, bool from_fi
   g.dst = problem.dst[0].shape;
   g.kernel = conv.kernel;
   g.transposed_weights = !from_fine;
-  if (from_fine) {
-    g.h = forward_axis(conv.kernel.h, conv.stride.h, conv.pad.h, conv.dilation.h, g.dst.h);
-    g.w = forward_axis(conv.kernel.w, conv.stride.w, conv.pad.w, conv.dilation.w, g.dst.w);
-  } else {
-    g.h = backward_axis(conv.kernel.h, conv.stride.h, conv.pad.h, conv.dilation.h, g.dst.h);
-    g.w = backward_axis(conv.kernel.w, conv.stride.w, conv.pad.w, conv.dilation.w, g.dst.w);
-  }
+  const auto axis = from_fine ? forward_axis : backward_axis;
+  g.h = axis(conv.kernel.h, conv.stride.h, conv.pad.h, conv.dilation.h, g.dst.h);
+  g.w = axis(conv.kernel.w, conv.stride.w, conv.pad.w, conv.dilation.w, g.dst.w);
   const int64_t weights = conv.kernel.h * conv.kernel.w * g.src.c * g.dst.c;
   g.prepacked = weights * 4 <= prepacked_bytes;
   g.in_place = conv.kernel == Size{1, 1} && reads_inside(g.h, g.src.h) && reads_inside(g.w, g.src.w);
@@ -154,7 +110,7 @@ using Entry = void (*)(const Plan&, const Arguments&);
 
 #ifdef PIXELWISE_X86
 #define PIXELWISE_PICK(isa, function) \
-  ((isa) == Isa::avx512 ? avx512::function : (isa) == Isa::avx2 ? avx2::function : baseline::function)
+  ((isa) >= Isa::avx512 ? avx512::function : (isa) == Isa::avx2 ? avx2::function : baseline::function)
 #else
 #define PIXELWISE_PICK(isa, function) (baseline::function)
 #endif
@@ -173,18 +129,9 @@ std::string declines_stride(const Convolution& conv) {
   return format("stride {}: it is for up to {}", to_string(conv.stride), Axis::max_phases);
 }
 
-std::string declines(const Convolution& conv, const Problem& problem) {
-  if (const std::string types = declines_types(problem); !types.empty()) return types;
-  if (conv.groups > 1) return format("{} groups: it is for 1", conv.groups);
-  if (const std::string stride = declines_stride(conv); !stride.empty()) return stride;
-  if (conv.kernel.h * conv.kernel.w > Gather::max_taps)
-    return format("kernel {}: it is for up to {} taps", to_string(conv.kernel), Gather::max_taps);
-  return {};
-}
-
 Kernel implicit_gemm(const Convolution& conv, const Problem& problem) {
   Kernel kernel{"implicit_gemm"};
-  kernel.declined = declines(conv, problem);
+  kernel.declined = declines_dense(conv, problem);
   if (!kernel.declined.empty()) return kernel;
   const int64_t threads = std::max(1, problem.threads);
   if (problem.pass == Pass::backward_weights) {
@@ -242,10 +189,30 @@ Kernel depthwise(const Convolution& conv, const Problem& problem) {
 
 }  // namespace
 
+std::string declines_dense(const Convolution& conv, const Problem& problem) {
+  if (const std::string types = declines_types(problem); !types.empty()) return types;
+  if (conv.groups > 1) return format("{} groups: it is for 1", conv.groups);
+  if (const std::string stride = declines_stride(conv); !stride.empty()) return stride;
+  if (conv.kernel.h * conv.kernel.w > Gather::max_taps)
+    return format("kernel {}: it is for up to {} taps", to_string(conv.kernel), Gather::max_taps);
+  return {};
+}
+
+// Real tiles are the fastest for forward and the data gradient; for the gradient of the weights Winograd is, where it
+// pays. Emulated tiles come last: they are for those who ask for them.
 Candidates fast_convolution_kernels(const Convolution& conv, const Problem& problem) {
-  Candidates all{depthwise(conv, problem), implicit_gemm(conv, problem)};
-  const Candidates winograd = winograd_kernels(conv, problem);
-  all.insert(winograd_pays(conv, problem) ? all.begin() + 1 : all.end(), winograd.begin(), winograd.end());
+  const bool tiles = problem.isa == Isa::amx && amx_pays(conv, problem), fewer = winograd_pays(conv, problem);
+  const bool tiles_first = tiles && problem.pass != Pass::backward_weights;
+  Candidates all{depthwise(conv, problem)};
+  const auto append_winograd = [&] {
+    for (const Kernel& kernel : winograd_kernels(conv, problem)) all.push_back(kernel);
+  };
+  if (tiles_first) all.push_back(amx_kernel(conv, problem));
+  if (fewer) append_winograd();
+  if (tiles && !tiles_first) all.push_back(amx_kernel(conv, problem));
+  all.push_back(implicit_gemm(conv, problem));
+  if (!fewer) append_winograd();
+  if (!tiles) all.push_back(amx_kernel(conv, problem));
   return all;
 }
 

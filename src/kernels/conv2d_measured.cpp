@@ -23,7 +23,7 @@ auto key_of(const ConvolutionRow& row) {
 }
 
 std::optional<Isa> isa_named(const std::string& name) {
-  for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+  for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512, Isa::amx}) {
     if (name == to_string(isa)) return isa;
   }
   return {};

@@ -26,6 +26,12 @@ Kernel im2col_kernel(const Convolution& conv, const Problem& problem);
 Candidates winograd_kernels(const Convolution& conv, const Problem& problem);
 /// Are they faster than a plain sum: are there channels enough, and half the multiplications at most?
 bool winograd_pays(const Convolution& conv, const Problem& problem);
+/// `amx`: products of bf16 parts on the tiles of Intel's AMX, which are emulated below Isa::amx (conv2d_amx.cpp).
+Kernel amx_kernel(const Convolution& conv, const Problem& problem);
+/// Are they faster than a plain sum, with real tiles: do the channels fill them?
+bool amx_pays(const Convolution& conv, const Problem& problem);
+/// Why a kernel for f32 without groups declines; empty: it does not.
+std::string declines_dense(const Convolution& conv, const Problem& problem);
 /// The fast kernels, in order of preference (conv2d_fast.cpp).
 Candidates fast_convolution_kernels(const Convolution& conv, const Problem& problem);
 
@@ -35,7 +41,7 @@ extern const std::string_view convolution_table_text;
 void prefer_measured(Candidates& candidates, const Conv2dSpec& spec, const Problem& problem);
 
 /// Floats in a vector.
-constexpr int64_t lanes_of(Isa isa) { return isa == Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4; }
+constexpr int64_t lanes_of(Isa isa) { return isa >= Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4; }
 /// At least so many floats, in an odd number of cache lines: rows that far apart do not meet in the same sets of a
 /// cache.
 inline int64_t odd_lines(int64_t floats) { return 16 * (ceil_div(floats, 16) | 1); }

@@ -1,10 +1,12 @@
-// The rungs of the ladder in plain C++; those with vectors are in vector/ladder.cpp.
+// The rungs of the ladder in plain C++; those with vectors are in vector/ladder.cpp, the one on tiles in
+// vector/ladder_tiles.hpp.
 #include "pixelwise/kernels/ladder.hpp"
 
 #include <Eigen/Core>
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/vector/amx_plan.hpp"
 #include "kernels/vector/ladder.hpp"
 #include "pixelwise/core/parallel.hpp"
 
@@ -112,7 +114,8 @@ std::vector<Rung> ladder(Isa isa) {
           {"tiled", "no matrix; sums stay in registers", false, tiled},
           {"vectorised", "the same with the widest vectors", false, vector.vectorised},
           {"threaded", "rows shared out among the threads", true, vector.threaded},
-          {"winograd", "F(4x4, 3x3): a quarter of the multiplications", true, vector.winograd}};
+          {"winograd", "F(4x4, 3x3): a quarter of the multiplications", true, vector.winograd},
+          {"amx", "products of bf16 parts on tiles", true, amx_entries(isa).ladder, isa < Isa::amx}};
 }
 
 }  // namespace pixelwise

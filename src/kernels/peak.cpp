@@ -13,7 +13,7 @@ namespace {
 
 FmaResult fma_loop(int64_t rounds) {
 #ifdef PIXELWISE_X86
-  if (isa() == Isa::avx512) return avx512::fma_loop(rounds);
+  if (isa() >= Isa::avx512) return avx512::fma_loop(rounds);
   if (isa() == Isa::avx2) return avx2::fma_loop(rounds);
 #endif
   return baseline::fma_loop(rounds);

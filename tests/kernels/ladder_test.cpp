@@ -51,7 +51,7 @@ TEST(Ladder, EveryRungIsTheSameConvolution) {
   for (const auto& [shape, out] : sizes) {
     const std::vector<float> x = random_floats(shape.count(), "x"), weights = random_floats(out * 9 * shape.c, "w");
     const std::vector<double> wanted = expected(shape, out, x, weights);
-    for (const Isa level : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+    for (const Isa level : {Isa::baseline, Isa::avx2, Isa::avx512, Isa::amx}) {
       if (level > best_isa()) continue;
       for (const Rung& rung : ladder(level)) {
         std::vector<float> y(wanted.size(), 1e9f);
@@ -69,6 +69,13 @@ TEST(Ladder, EveryRungIsTheSameConvolution) {
     }
   }
   set_thread_count(2);
+}
+
+TEST(Ladder, TheLastRungIsEmulatedWithoutAmx) {
+  EXPECT_EQ(ladder(Isa::baseline).back().name, "amx");
+  EXPECT_TRUE(ladder(Isa::baseline).back().emulated);
+  EXPECT_TRUE(ladder(Isa::avx512).back().emulated);
+  EXPECT_FALSE(ladder(Isa::amx).back().emulated);
 }
 
 }  // namespace

@@ -76,7 +76,7 @@ TEST_P(RecomputedModel, GivesTheSameBitsFromLessMemory) {
 INSTANTIATE_TEST_SUITE_P(Models, RecomputedModel,
                          testing::Values("deeplabv3plus_mobilenet_v2", "deeplabv3plus_resnet50", "segnet",
                                          "fcn8s_vgg16_bn"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& test) { return std::string(test.param); });
 
 }  // namespace
 }  // namespace pixelwise

@@ -71,7 +71,7 @@ struct Kernel {
 };
 
 /// strict: plain fp32 sums in every kernel. fp32: any algorithm whose error stays below 5e-5 of the largest output of
-/// the same channel (Winograd).
+/// the same channel (Winograd, products of bf16 parts).
 enum class Precision : uint8_t { strict, fp32 };
 const char* to_string(Precision precision);
 

@@ -28,9 +28,10 @@ struct Rung {
   std::string name, idea;
   bool threaded;  ///< on all threads of parallel_for; otherwise on one
   void (*run)(LadderProblem&);
+  bool emulated = false;  ///< this instruction set lacks what it is about: right, but slow
 };
 
-/// From the definition to Winograd, as this instruction set runs them.
+/// From the definition to the tiles of AMX, as this instruction set runs them.
 std::vector<Rung> ladder(Isa isa);
 
 }  // namespace pixelwise

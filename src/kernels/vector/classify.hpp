@@ -33,7 +33,7 @@ extern const ClassifyEntries classify;
 /// What an instruction set has.
 static inline const ClassifyEntries& classify_entries([[maybe_unused]] Isa isa) {
 #ifdef PIXELWISE_X86
-  if (isa == Isa::avx512) return avx512::classify;
+  if (isa >= Isa::avx512) return avx512::classify;
   if (isa == Isa::avx2) return avx2::classify;
 #endif
   return baseline::classify;

@@ -42,7 +42,7 @@ extern const CrossEntropyEntries cross_entropy;
 /// What an instruction set has.
 static inline const CrossEntropyEntries& cross_entropy_entries([[maybe_unused]] Isa isa) {
 #ifdef PIXELWISE_X86
-  if (isa == Isa::avx512) return avx512::cross_entropy;
+  if (isa >= Isa::avx512) return avx512::cross_entropy;
   if (isa == Isa::avx2) return avx2::cross_entropy;
 #endif
   return baseline::cross_entropy;

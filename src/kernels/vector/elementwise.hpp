@@ -30,7 +30,7 @@ extern const ElementwiseEntries elementwise;
 /// What an instruction set has.
 static inline const ElementwiseEntries& elementwise_entries([[maybe_unused]] Isa isa) {
 #ifdef PIXELWISE_X86
-  if (isa == Isa::avx512) return avx512::elementwise;
+  if (isa >= Isa::avx512) return avx512::elementwise;
   if (isa == Isa::avx2) return avx2::elementwise;
 #endif
   return baseline::elementwise;

@@ -43,7 +43,7 @@ extern const LadderEntries ladder;
 /// What an instruction set has.
 static inline const LadderEntries& ladder_entries([[maybe_unused]] Isa isa) {
 #ifdef PIXELWISE_X86
-  if (isa == Isa::avx512) return avx512::ladder;
+  if (isa >= Isa::avx512) return avx512::ladder;
   if (isa == Isa::avx2) return avx2::ladder;
 #endif
   return baseline::ladder;

@@ -34,7 +34,7 @@ extern const PoolingEntries pooling;
 /// What an instruction set has.
 static inline const PoolingEntries& pooling_entries([[maybe_unused]] Isa isa) {
 #ifdef PIXELWISE_X86
-  if (isa == Isa::avx512) return avx512::pooling;
+  if (isa >= Isa::avx512) return avx512::pooling;
   if (isa == Isa::avx2) return avx2::pooling;
 #endif
   return baseline::pooling;

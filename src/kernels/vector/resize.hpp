@@ -38,7 +38,7 @@ extern const ResizeEntries resize;
 /// What an instruction set has.
 static inline const ResizeEntries& resize_entries([[maybe_unused]] Isa isa) {
 #ifdef PIXELWISE_X86
-  if (isa == Isa::avx512) return avx512::resize;
+  if (isa >= Isa::avx512) return avx512::resize;
   if (isa == Isa::avx2) return avx2::resize;
 #endif
   return baseline::resize;

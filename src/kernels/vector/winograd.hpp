@@ -84,7 +84,7 @@ extern const WinogradEntries winograd;
 
 static inline const WinogradEntries& winograd_entries([[maybe_unused]] Isa isa) {
 #ifdef PIXELWISE_X86
-  if (isa == Isa::avx512) return avx512::winograd;
+  if (isa >= Isa::avx512) return avx512::winograd;
   if (isa == Isa::avx2) return avx2::winograd;
 #endif
   return baseline::winograd;
