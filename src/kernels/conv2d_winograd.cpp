@@ -173,14 +173,12 @@ int64_t live_taps(int64_t map, int64_t kernel, int64_t pad, int64_t dilation) {
   return all;
 }
 
-// The algorithm that multiplies least, where that outweighs what larger tiles transform more. (The transforms of 6x6
-// tiles do not fit the registers of AVX-512.)
+// The algorithm that multiplies least, where that outweighs what larger tiles transform more.
 Algorithm best_algorithm(const Convolution& conv, const Problem& problem) {
   if (conv.kernel.h == 7) return f27;
   const Size map = tiled_map(conv, problem);
-  Algorithm best = f43;
-  for (const Algorithm& f : {f63, f33, pairs}) {
-    if (f.tile == 6 && std::min(conv.fine_channels, conv.coarse_channels) < 256) continue;
+  Algorithm best = 6 * products(map, conv.dilation, f63) <= 5 * products(map, conv.dilation, f43) ? f63 : f43;
+  for (const Algorithm& f : {f33, pairs}) {
     if (declines(conv, problem, f).empty() &&
         5 * products(map, conv.dilation, f) <= 4 * products(map, conv.dilation, best))
       best = f;

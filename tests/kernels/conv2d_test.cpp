@@ -365,11 +365,11 @@ TEST(Conv2d, WinogradServesPrecisionFp32WhereItPays) {
   };
   EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {1, 1}), "winograd4");
   EXPECT_EQ(selected(Precision::fp32, {1, 24, 24, 256}, {1, 1}), "winograd6");
-  EXPECT_EQ(selected(Precision::fp32, {1, 24, 24, 32}, {2, 2}), "winograd4");
+  EXPECT_EQ(selected(Precision::fp32, {1, 32, 32, 32}, {2, 2}), "winograd4");
   EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {1, 1}, 7), "winograd2");
   EXPECT_EQ(selected(Precision::strict, {1, 20, 20, 64}, {1, 1}), "implicit_gemm");
   EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 16}, {1, 1}), "implicit_gemm");  // few channels
-  EXPECT_EQ(selected(Precision::fp32, {1, 26, 27, 64}, {9, 9}), "winograd3");  // sub-images of 3x3
+  EXPECT_EQ(selected(Precision::fp32, {1, 26, 27, 64}, {9, 9}), "winograd3");      // sub-images of 3x3
   EXPECT_EQ(selected(Precision::fp32, {1, 24, 23, 64}, {12, 12}), "winograd_pairs");
   EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {9, 9}), "implicit_gemm");    // of 2x2, nearly all
   EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {19, 19}), "implicit_gemm");  // of one pixel

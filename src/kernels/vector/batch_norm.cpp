@@ -175,7 +175,8 @@ void batch_norm_backward(const BatchNormJob& job, const Arguments& a) {
           const vfloat value = load_some(x.at<float>(s.n, i, j) + c, left);
           const vfloat centred = value - load_some(mean + c, left);
           const vfloat d = load_some(factors + c, left) * gradient(s.n, i, j, c, left, value) -
-                     load_some(factors + channels + c, left) - centred * load_some(factors + 2 * channels + c, left);
+                           load_some(factors + channels + c, left) -
+                           centred * load_some(factors + 2 * channels + c, left);
           write(diff_x.at<float>(s.n, i, j) + c, d, left);
         }
       }

@@ -36,8 +36,7 @@ void activation(const ActivationSpec& s, const Arguments& a) {
   for_runs(x.shape, joined(x) && joined(y.view), [&](int64_t n, int64_t i, int64_t j, int64_t count) {
     const float* from = x.at<float>(n, i, j);
     float* to = y.view.at<float>(n, i, j);
-    for (int64_t k = 0; k < count; k += lanes)
-      write(to + k, activate(load_some(from + k, count - k), act), count - k);
+    for (int64_t k = 0; k < count; k += lanes) write(to + k, activate(load_some(from + k, count - k), act), count - k);
   });
 }
 

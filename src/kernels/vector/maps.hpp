@@ -20,14 +20,14 @@ namespace pixelwise::PIXELWISE_ISA {
   store_some(p, mode == Mode::add ? v + load_some(p, n) : v, n);
 }
 
-/// The same of a whole map that nobody reads before it is written. Of one that is larger than the L3 cache nothing would
-/// be left there: it goes past the caches.
+/// The same of a whole map that nobody reads before it is written. Of one that is larger than the L3 cache nothing
+/// would be left there: it goes past the caches.
 struct Writer {
   static constexpr int64_t cached_bytes = 16 << 20;
   bool add, past;
   [[gnu::always_inline]] explicit Writer(const Destination& dst)
-      : add(dst.mode == Mode::add), past(!add && 4 * dst.view.shape.n * dst.view.shape.h * dst.view.shape.w *
-                                                     dst.view.shape.c >= cached_bytes) {}
+      : add(dst.mode == Mode::add),
+        past(!add && 4 * dst.view.shape.n * dst.view.shape.h * dst.view.shape.w * dst.view.shape.c >= cached_bytes) {}
   [[gnu::always_inline]] void operator()(float* p, vfloat v, int64_t n) const {
     if (past && n >= lanes && reinterpret_cast<uintptr_t>(p) % vector_bytes == 0) return stream(p, v);
     store_some(p, add ? v + load_some(p, n) : v, n);

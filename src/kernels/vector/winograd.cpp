@@ -42,11 +42,11 @@ void gather_taps(const Winograd& w, const View& weights, const Block& block, int
   constexpr int64_t width = F::taps;
   for (int64_t k = 0; k < width * width; ++k, to += slice * block.width) {
     if (w.transposed_weights)
-      copy_outputs(weights.at<float>(c0, width - 1 - k / width, width - 1 - k % width) + block.o0, weights.image_stride, count,
-                   channels, block.width, to);
+      copy_outputs(weights.at<float>(c0, width - 1 - k / width, width - 1 - k % width) + block.o0, weights.image_stride,
+                   count, channels, block.width, to);
     else
-      pack_outputs(weights.at<float>(block.o0, k / width, k % width) + c0, weights.image_stride, count, channels, block.width,
-                   to);
+      pack_outputs(weights.at<float>(block.o0, k / width, k % width) + c0, weights.image_stride, count, channels,
+                   block.width, to);
   }
 }
 
@@ -61,7 +61,7 @@ void make_panel(const Winograd& w, const View& weights, const Block& block, int6
     for (int64_t i = 0; i < some * block.width; i += lanes) {
       float* panel = to + c * block.width + i;
       transform_weights<F>([&](int y, int x) { return load(taps + (y * F::taps + x) * slice * block.width + i); },
-                              [&](int y, int x, vfloat v) { store(panel + (y * F::points + x) * step, v); });
+                           [&](int y, int x, vfloat v) { store(panel + (y * F::points + x) * step, v); });
     }
   }
 }
@@ -153,14 +153,13 @@ void result_tile(const Winograd& w, const Arguments& a, const Block& block, cons
     const int64_t c = block.o0 + o, left = w.dst.c - c;
     const vfloat start = bias ? load_some(bias + c, left) : zero();
     transform_result<F>([&](int i, int j) { return load(sums + (i * F::points + j) * step + o); },
-                           [&](int i, int j, vfloat v) {
-                             const int64_t y = place.y + i * w.dilation.h, x = place.x + j * w.dilation.w;
-                             if (y >= w.dst.h || x >= w.dst.w) return;
-                             leave_vector(v + start, e, c,
-                                          e.residual ? e.residual.at<float>(place.n, y, x) + c : nullptr,
-                                          e.gate ? e.gate.at<float>(place.n, y, x) + c : nullptr, write,
-                                          a.dst[0].view.at<float>(place.n, y, x) + c, left);
-                           });
+                        [&](int i, int j, vfloat v) {
+                          const int64_t y = place.y + i * w.dilation.h, x = place.x + j * w.dilation.w;
+                          if (y >= w.dst.h || x >= w.dst.w) return;
+                          leave_vector(v + start, e, c, e.residual ? e.residual.at<float>(place.n, y, x) + c : nullptr,
+                                       e.gate ? e.gate.at<float>(place.n, y, x) + c : nullptr, write,
+                                       a.dst[0].view.at<float>(place.n, y, x) + c, left);
+                        });
   }
 }
 
@@ -184,8 +183,8 @@ void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t
       for (int64_t r = 0; r < rows; ++r) {
         const int64_t t = part(count, r, rows);
         const float* x = source + p * w.source_step() + t * w.pitch + c0;
-        const float* next = r + 1 < rows ? x + (part(count, r + 1, rows) - t) * w.pitch
-                                         : source + (p + 1) * w.source_step() + c0;
+        const float* next =
+            r + 1 < rows ? x + (part(count, r + 1, rows) - t) * w.pitch : source + (p + 1) * w.source_step() + c0;
         float* to = scratch + p * step + t * block.width;
         const float* init = i == 0 ? zeros : to;
         const int64_t init_step = i == 0 ? 0 : block.width;
@@ -229,7 +228,7 @@ void run_shared(const Winograd& w, const Arguments& a) {
     parallel_for(w.out_blocks * groups, [&](int64_t chunk, int thread) {
       const int64_t t0 = part(count, chunk % groups, groups), t1 = part(count, chunk % groups + 1, groups);
       multiply<F>(w, a, block_of(w, chunk / groups), first + t0, first + t1, source + t0 * w.pitch,
-                     source + w.source_floats() + thread * w.thread_floats());
+                  source + w.source_floats() + thread * w.thread_floats());
     });
   }
 }
@@ -241,7 +240,7 @@ void pack_all(const Winograd& w, const Arguments& a) {
     const Block block = block_of(w, chunk / w.in_blocks);
     const int64_t i = chunk % w.in_blocks, c0 = i * w.in_block;
     make_panel<F>(w, a.parameters[0], block, c0, least(w.in_block, w.src.c - c0),
-                     packed + panel_offset(w, block, c0, i));
+                  packed + panel_offset(w, block, c0, i));
   });
 }
 
@@ -250,10 +249,14 @@ template <class Fn>
 void with_filter(const Winograd& w, const Fn& fn) {
   if (w.kernel == 7) return fn.template operator()<F27>();
   switch (w.tile) {
-    case 2: return fn.template operator()<Pair>();
-    case 3: return fn.template operator()<F33>();
-    case 4: return fn.template operator()<F43>();
-    default: return fn.template operator()<F63>();
+    case 2:
+      return fn.template operator()<Pair>();
+    case 3:
+      return fn.template operator()<F33>();
+    case 4:
+      return fn.template operator()<F43>();
+    default:
+      return fn.template operator()<F63>();
   }
 }
 
@@ -328,7 +331,7 @@ void run_shared_weights(const WinogradWeights& w, const Arguments& a) {
       }
       if (first == 0)
         gradient_tile<F>(w.map, coarse_of(w, a), {0, w.map.dst.c}, place, coarses + t * w.coarse_pitch,
-                            w.coarse_step());
+                         w.coarse_step());
     });
     parallel_for(blocks * w.out_groups, [&](int64_t index, int thread) {
       const int64_t i = index / w.out_groups, group = index % w.out_groups;
@@ -355,7 +358,7 @@ void run_private_weights(const WinogradWeights& w, const Arguments& a) {
         const Place place = place_of(w.map, first + t);
         source_tile<F>(w.map, fine_of(w, a), chunk.fine, place, fines + t * w.in_block, w.fine_step());
         gradient_tile<F>(w.map, coarse_of(w, a), chunk.coarse, place, chunk.coarses + t * w.coarse_pitch,
-                            w.coarse_step());
+                         w.coarse_step());
       }
       add_products(w, chunk, first == begin, count);
     }
@@ -367,8 +370,7 @@ void run_private_weights(const WinogradWeights& w, const Arguments& a) {
 }
 
 void weights(const WinogradWeights& w, const Arguments& a) {
-  with_filter(w.map,
-            [&]<class F>() { w.shared ? run_shared_weights<F>(w, a) : run_private_weights<F>(w, a); });
+  with_filter(w.map, [&]<class F>() { w.shared ? run_shared_weights<F>(w, a) : run_private_weights<F>(w, a); });
   if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
 }
 

@@ -15,7 +15,9 @@ namespace pixelwise::PIXELWISE_ISA {
 struct Pair {
   static constexpr int results = 2, taps = 3, inputs = 2, points = 3;
   static constexpr float weights[3][3] = {{0, 1, 0}, {0, -1, 1}, {1, -1, 0}};
-  [[gnu::always_inline]] static void source(const vfloat* d, vfloat* to) { to[0] = d[0] + d[1], to[1] = d[1], to[2] = d[0]; }
+  [[gnu::always_inline]] static void source(const vfloat* d, vfloat* to) {
+    to[0] = d[0] + d[1], to[1] = d[1], to[2] = d[0];
+  }
   [[gnu::always_inline]] static void result(const vfloat* m, vfloat* y) { y[0] = m[0] + m[1], y[1] = m[0] + m[2]; }
   [[gnu::always_inline]] static void gradient(const vfloat* y, vfloat* to) {
     to[0] = y[0] + y[1], to[1] = y[0], to[2] = y[1];

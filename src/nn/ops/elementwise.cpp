@@ -126,8 +126,8 @@ const Operator activation_operator{"activation", same_as_src,         same_geome
                                    one_flop,     activation_gradient, kernels_of<ActivationSpec, activation_kernels>};
 const Operator dropout_operator{"dropout", same_as_src,    same_geometry,
                                 one_flop,  plain_gradient, kernels_of<DropoutSpec, dropout_kernels>};
-const Operator add_operator{
-    "add", infer_add, geometry_of_all, one_flop, add_gradient, kernels_of<AddSpec, add_kernels>, true};
+const Operator add_operator{"add", infer_add, geometry_of_all, one_flop, add_gradient, kernels_of<AddSpec, add_kernels>,
+                            true};
 const Operator concat_operator{"concat", infer_concat,    geometry_of_all,
                                no_flops, shared_gradient, kernels_of<ConcatSpec, concat_kernels>};
 const Operator crop_operator{"crop",   infer_crop,     geometry_crop,
