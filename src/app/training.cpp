@@ -21,6 +21,18 @@ namespace {
 constexpr size_t kept_checkpoints = 3;
 constexpr int64_t preview_rows = 4, sample_rows = 8;
 
+// What the run's config.json says, where that means the same: one of an earlier version lacks the keys that came since.
+std::string config_of_run(const Config& config, const std::string& run) {
+  const std::string wanted = config_json(config), path = run + "/config.json";
+  try {
+    const std::string known = read_file(path);
+    if (config_json(parse_config_text(known, path)) == wanted) return known;
+  } catch (const Error&) {
+    // There is none yet, or no config: the folder tells.
+  }
+  return wanted;
+}
+
 // The run's folder, which a training that the machine has no memory for does not make.
 RunFolder open_folder(const Config& config, const Dataset& train_set, const CheckedSplit& val, const std::string& run,
                       bool resume) {
@@ -28,7 +40,7 @@ RunFolder open_folder(const Config& config, const Dataset& train_set, const Chec
   const std::string shortage =
       memory_shortage(config, training_size(config, train_set), validation_size(config, largest), available_memory());
   if (!shortage.empty()) throw ResourceError(shortage);
-  return RunFolder(run, config_json(config), resume);
+  return RunFolder(run, config_of_run(config, run), resume);
 }
 
 // The training graph's executor; its parameters are made and initialised first.

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 #include <map>
 #include <sstream>
@@ -88,6 +89,22 @@ TEST_F(Commands, AResumedTrainingIsTheSameTraining) {
   EXPECT_EQ(metrics("cut"), metrics("whole"));
   for (const char* name : {"weights.safetensors", "best.safetensors", "checkpoints/step-00000006.safetensors"})
     EXPECT_TRUE(text(std::string("cut/") + name) == text(std::string("whole/") + name)) << name;
+}
+
+// Keys that came since have their defaults; one that says something else is another run.
+TEST_F(Commands, ARunOfAnEarlierVersionIsResumed) {
+  ASSERT_EQ(run("segtrain --config tiny.json --run old --set train.max_steps=2"), 0) << text("stderr");
+  std::string config = text("old/config.json");
+  const size_t key = config.find("\"recompute\"");
+  ASSERT_NE(key, std::string::npos);
+  const size_t begin = config.rfind('\n', key), end = config.find('\n', key);
+  config.erase(begin, end - begin);
+  if (config[begin - 1] == ',' && config.find_first_not_of(" \n", begin) == config.find('}', begin))
+    config.erase(begin - 1, 1);  // it was the last of its object
+  std::ofstream(scratch_.path("old/config.json")) << config;
+  ASSERT_EQ(run("segtrain --resume --run old"), 0) << text("stderr");
+  EXPECT_EQ(text("old/config.json"), config);
+  EXPECT_EQ(run("segtrain --resume --run old --config tiny.json --set train.recompute=all"), 2);
 }
 
 // The same steps with and without gradient checkpointing, also where a run goes on with the other.
