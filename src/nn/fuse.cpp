@@ -2,24 +2,11 @@
 
 #include <algorithm>
 
+#include "nn/uses.hpp"
 #include "pixelwise/nn/operator.hpp"
 
 namespace pixelwise {
 namespace {
-
-int readers(const Graph& graph, ValueId id) {
-  int count = 0;
-  for (const Node& node : graph.nodes) for_each_read(node, [&](ValueId read) { count += read == id; });
-  return count;
-}
-
-// The index of the node that writes a value; -1: it comes from outside.
-int writer(const Graph& graph, ValueId id) {
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    if (graph.nodes[i].dst[0].value == id) return static_cast<int>(i);
-  }
-  return -1;
-}
 
 // The node whose result `id` is, where nobody else reads it and nothing has been fused behind it yet; or null.
 Node* open_producer(Graph& graph, ValueId id) {
@@ -56,13 +43,14 @@ bool fold_batch_norm(Graph& graph, const Node& node) {
   return true;
 }
 
-// x + conv(...), where x is there before the convolution runs.
-bool fold_sum(Graph& graph, const Node& node) {
+// x + the result of a node, where x is there before that node runs: it becomes Node::residual of a node that `takes`
+// one.
+bool absorb_sum(Graph& graph, const Node& node, bool (*takes)(const Node& producer)) {
   if (!std::holds_alternative<AddSpec>(node.spec) || node.src.size() != 2) return false;
   for (const size_t i : {size_t{0}, size_t{1}}) {
     const ValueId result = node.src[i].value, other = node.src[1 - i].value;
     Node* producer = open_producer(graph, result);
-    if (!producer || !operator_of(producer->spec).has_epilogue || producer->residual != no_value ||
+    if (!producer || !takes(*producer) || producer->residual != no_value ||
         writer(graph, other) > writer(graph, result))
       continue;
     producer->residual = other;
@@ -72,21 +60,16 @@ bool fold_sum(Graph& graph, const Node& node) {
   return false;
 }
 
-// x + batch norm, where x is there before it runs: it normalises, adds and activates in one pass.
+bool fold_sum(Graph& graph, const Node& node) {
+  return absorb_sum(graph, node, [](const Node& producer) { return operator_of(producer.spec).has_epilogue; });
+}
+
+// A batch norm of the batch normalises, adds and activates in one pass.
 bool fuse_sum(Graph& graph, const Node& node) {
-  if (!std::holds_alternative<AddSpec>(node.spec) || node.src.size() != 2) return false;
-  for (const size_t i : {size_t{0}, size_t{1}}) {
-    const ValueId result = node.src[i].value, other = node.src[1 - i].value;
-    Node* producer = open_producer(graph, result);
-    const auto* norm = producer ? std::get_if<BatchNormSpec>(&producer->spec) : nullptr;
-    if (!norm || norm->phase == Phase::inference || producer->residual != no_value ||
-        writer(graph, other) > writer(graph, result))
-      continue;
-    producer->residual = other;
-    absorb(*producer, node);
-    return true;
-  }
-  return false;
+  return absorb_sum(graph, node, [](const Node& producer) {
+    const auto* norm = std::get_if<BatchNormSpec>(&producer.spec);
+    return norm && norm->phase == Phase::training;
+  });
 }
 
 // Erases the nodes that `move` has moved into another.

@@ -1,26 +1,20 @@
 #include <algorithm>
 
+#include "nn/uses.hpp"
 #include "pixelwise/nn/fuse.hpp"
 
 namespace pixelwise {
 namespace {
 
-// The node that writes a value of a forward graph; null: it comes from outside.
-const Node* writer(const Graph& graph, ValueId id) {
-  const auto found =
-      std::find_if(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) { return node.dst[0].value == id; });
-  return found == graph.nodes.end() ? nullptr : &*found;
-}
-
-int readers(const Graph& graph, ValueId id) {
-  int count = 0;
-  for (const Node& node : graph.nodes) for_each_read(node, [&](ValueId read) { count += read == id; });
-  return count;
+// The node that writes a value; null: it comes from outside.
+const Node* producer(const Graph& graph, ValueId id) {
+  const int i = writer(graph, id);
+  return i < 0 ? nullptr : &graph.nodes[static_cast<size_t>(i)];
 }
 
 // Class ids in place of the planes that one_hot makes of them.
 void take_ids(const Graph& graph, Node& loss) {
-  const Node* planes = writer(graph, loss.src[1].value);
+  const Node* planes = producer(graph, loss.src[1].value);
   const auto* one_hot = planes ? std::get_if<OneHotSpec>(&planes->spec) : nullptr;
   if (!one_hot) return;
   std::get<SoftmaxCrossEntropySpec>(loss.spec).ignore_label = one_hot->ignore_label;
@@ -31,7 +25,7 @@ void take_ids(const Graph& graph, Node& loss) {
 void take_small_map(const Graph& graph, Node& loss) {
   auto& spec = std::get<SoftmaxCrossEntropySpec>(loss.spec);
   const ValueId scores = loss.src[0].value;
-  const Node* node = writer(graph, scores);
+  const Node* node = producer(graph, scores);
   const auto* resize = node ? std::get_if<ResizeSpec>(&node->spec) : nullptr;
   if (!resize || spec.resizes() || graph.at(scores).external || readers(graph, scores) != 1) return;
   spec.resize = *resize;

@@ -13,13 +13,6 @@
 namespace pixelwise {
 namespace {
 
-using Bytes = std::vector<std::byte>;
-
-Bytes bytes_of(const View& view) {
-  const auto* data = view.as<std::byte>();
-  return {data, data + view.shape.count() * size_of(view.type)};
-}
-
 // A network with its parameters, its input filled.
 struct Running {
   SmallNet net;

@@ -17,13 +17,6 @@
 namespace pixelwise {
 namespace {
 
-using Bytes = std::vector<std::byte>;
-
-Bytes bytes_of(const View& view) {
-  const auto* data = view.as<std::byte>();
-  return {data, data + view.shape.count() * size_of(view.type)};
-}
-
 // Units of all kinds: pooled and unpooled, a residual sum of normalised maps, depthwise, dropout, a pooled image that
 // is concatenated, a batch norm with constant statistics, scores that are resized; and two losses.
 Graph net(Type type, bool losses_fused = true, Shape shape = {2, 24, 20, 3}) {

@@ -44,6 +44,14 @@ inline SmallNet small_net(const SmallNetOptions& options = {}) {
   return net;
 }
 
+using Bytes = std::vector<std::byte>;
+
+/// What a dense view holds.
+inline Bytes bytes_of(const View& view) {
+  const auto* data = view.as<std::byte>();
+  return {data, data + view.shape.count() * size_of(view.type)};
+}
+
 /// Normal numbers into a map of floats or doubles.
 inline void fill_normal(const View& view, uint64_t seed) {
   const Random random(seed, "test");
