@@ -60,8 +60,7 @@ JsonValue kernel_counts(const Plan& plan) {
 // Where the table of measured kernels speaks for a node: what it says.
 std::string measured(const Node& node, const Problem& problem) {
   const auto* spec = std::get_if<Conv2dSpec>(&node.spec);
-  const std::optional<ConvolutionRow> wanted = spec ? row_for(*spec, problem) : std::nullopt;
-  const ConvolutionRow* row = wanted ? nearest_row(convolution_table(), *wanted) : nullptr;
+  const ConvolutionRow* row = spec ? measured_row(*spec, problem) : nullptr;
   if (!row) return {};
   return format("; measured on {} pixels: {} {:.3f} ms, {} {:.3f} ms", row->pixels, row->kernel, row->ms,
                 row->instead_of, row->instead_ms);

@@ -88,9 +88,13 @@ const ConvolutionRow* nearest_row(const ConvolutionTable& table, const Convoluti
   return nearest;
 }
 
-void prefer_measured(Candidates& candidates, const Conv2dSpec& spec, const Problem& problem) {
+const ConvolutionRow* measured_row(const Conv2dSpec& spec, const Problem& problem) {
   const std::optional<ConvolutionRow> wanted = row_for(spec, problem);
-  const ConvolutionRow* row = wanted ? nearest_row(convolution_table(), *wanted) : nullptr;
+  return wanted ? nearest_row(convolution_table(), *wanted) : nullptr;
+}
+
+void prefer_measured(Candidates& candidates, const Conv2dSpec& spec, const Problem& problem) {
+  const ConvolutionRow* row = measured_row(spec, problem);
   if (!row) return;
   const auto found = std::find_if(candidates.begin(), candidates.end(),
                                   [&](const Kernel& kernel) { return row->kernel == kernel.name; });

@@ -60,13 +60,15 @@ int64_t products(Size map, Size dilation, const Algorithm& f) {
   return std::min(dilation.h, map.h) * std::min(dilation.w, map.w) * tiles.h * tiles.w * f.side * f.side;
 }
 
-// The tiles of a map, and where their source begins.
+bool is_pairs(const Algorithm& f) { return f.side == pairs.side; }
+
+// The tiles of a map, and where their source begins: a pair with its own first pixel, the others with their border.
 Winograd tiles_between(const Convolution& conv, const Shape& src, const Shape& dst, const Algorithm& f) {
   Winograd w;
   w.src = src;
   w.dst = dst;
   w.dilation = conv.dilation;
-  w.offset = {-conv.pad.h, -conv.pad.w};
+  w.offset = is_pairs(f) ? Size{0, 0} : Size{-conv.pad.h, -conv.pad.w};
   w.tile = f.tile, w.kernel = f.taps, w.side = f.side;
   w.phases = {std::min(conv.dilation.h, dst.h), std::min(conv.dilation.w, dst.w)};
   w.tiles = tiles_of(dst.size(), conv.dilation, f);
@@ -74,15 +76,12 @@ Winograd tiles_between(const Convolution& conv, const Shape& src, const Shape& d
   return w;
 }
 
-bool is_pairs(const Algorithm& f) { return f.side == pairs.side; }
-
 Winograd plan(const Convolution& conv, const Problem& problem, const Algorithm& f) {
   const int64_t lanes = lanes_of(problem.isa);
   Winograd w = tiles_between(conv, problem.src[0].shape, problem.dst[0].shape, f);
   w.transposed_weights = (problem.pass == Pass::forward) == conv.transposed;
-  if (w.transposed_weights)
+  if (w.transposed_weights && !is_pairs(f))
     w.offset = {conv.pad.h - (conv.kernel.h - 1) * conv.dilation.h, conv.pad.w - (conv.kernel.w - 1) * conv.dilation.w};
-  if (is_pairs(f)) w.offset = {0, 0};
   block_channels(w, lanes);
   block_tiles(w, lanes);
   return w;
@@ -93,7 +92,6 @@ WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, co
   w.fine_operand = conv.transposed ? 1 : 0;
   const Shape fine = problem.src[conv.transposed ? 1 : 0].shape, coarse = problem.src[conv.transposed ? 0 : 1].shape;
   w.map = tiles_between(conv, fine, coarse, f);
-  if (is_pairs(f)) w.map.offset = {0, 0};
   const int64_t all = w.map.count(), lanes = lanes_of(problem.isa), point_bytes = 4 * w.map.points();
   w.in_block = 2 * lanes;
   w.in_blocks = ceil_div(fine.c, w.in_block);

@@ -41,6 +41,8 @@ const ConvolutionRow* nearest_row(const ConvolutionTable& table, const Convoluti
 
 /// The committed table.
 const ConvolutionTable& convolution_table();
+/// The row of the committed table that decides for a convolution; null: the rules do.
+const ConvolutionRow* measured_row(const Conv2dSpec& spec, const Problem& problem);
 /// Rows from the text of conv2d_table.cpp. Throws DataError naming the line that is not one.
 ConvolutionTable parse_convolution_table(std::string_view text);
 /// The text of conv2d_table.cpp, rows in order of their class and pixels.
