@@ -31,9 +31,13 @@ int default_threads() {
     const char* text = std::getenv(name);
     if (text && std::atoi(text) > 0) return std::min(std::atoi(text), 1024);
   }
+#ifdef PIXELWISE_OPENMP
+  return omp_get_num_procs();  // of this process, also where OpenMP has bound this thread to one of them
+#else
   cpu_set_t cpus;
   if (sched_getaffinity(0, sizeof cpus, &cpus) == 0) return std::max(1, CPU_COUNT(&cpus));
   return std::max(1u, std::thread::hardware_concurrency());
+#endif
 }
 
 std::atomic<int> wanted_threads{0};
@@ -120,6 +124,23 @@ void parallel_for(int64_t chunks, ChunkFunction fn) {
   team.rethrow();
 }
 
+#ifdef PIXELWISE_OPENMP
+// Where OMP_PROC_BIND or OMP_PLACES is set, OpenMP has already bound this thread to the first of its places. A program
+// that starts now would believe that there are no others.
+static void unbind() {
+  if (omp_get_num_places() == 0) return;
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  std::vector<int> place;
+  for (int i = 0; i < omp_get_num_places(); ++i) {
+    place.resize(static_cast<size_t>(omp_get_place_num_procs(i)));
+    omp_get_place_proc_ids(i, place.data());
+    for (const int cpu : place) CPU_SET(static_cast<size_t>(cpu), &cpus);
+  }
+  sched_setaffinity(0, sizeof cpus, &cpus);
+}
+#endif
+
 void restart_with_patient_threads([[maybe_unused]] char** argv) {
 #ifdef PIXELWISE_OPENMP
   for (const char* name : {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}) {
@@ -129,6 +150,7 @@ void restart_with_patient_threads([[maybe_unused]] char** argv) {
   const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
   if (length < 0) return;
   path[length] = '\0';
+  unbind();
   setenv("GOMP_SPINCOUNT", "1000", 1);
   setenv("KMP_BLOCKTIME", "0", 1);
   execv(path, argv);  // returns only where it fails: then the program goes on as it is

@@ -52,6 +52,20 @@ TEST_F(Bench, SpeaksJsonAndCsvToo) {
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + std::count(lines.begin(), lines.end(), '\n'));
 }
 
+// OpenMP binds the thread of a program that starts itself again; what is bound once must not stay the only processor.
+TEST_F(Bench, UsesAllProcessorsWhereOpenMPBindsThreads) {
+  const std::string fresh = "unset GOMP_SPINCOUNT OMP_NUM_THREADS PIXELWISE_THREADS; ", op = "--operator crop --runs 1";
+  const auto threads = [&] {
+    const std::string out = text("stdout");
+    const size_t with = out.find(" with ");
+    return out.substr(with, out.find('\n', with) - with);
+  };
+  ASSERT_EQ(run(fresh, op), 0) << text("stderr");
+  const std::string wanted = threads();
+  ASSERT_EQ(run(fresh + "OMP_PROC_BIND=true ", op), 0) << text("stderr");
+  EXPECT_EQ(threads(), wanted);
+}
+
 TEST_F(Bench, WriteStepHoldsWeightsInputsLossAndGradients) {
   ASSERT_EQ(run("", "--write-step step.safetensors"), 0) << text("stderr");
   const SafetensorsFile file(scratch.path("step.safetensors"));
