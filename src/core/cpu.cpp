@@ -18,14 +18,15 @@
 namespace pixelwise {
 namespace {
 
-// The tiles are there where the processor has them (CPUID, leaf 7) and Linux lets this process use their 8 KiB of
-// registers, which a context switch must save: arch_prctl(2), ARCH_REQ_XCOMP_PERM.
+// The tiles are there where the processor has them and the conversions to bf16 (CPUID, leaf 7) and Linux lets this
+// process use their 8 KiB of registers, which a context switch must save: arch_prctl(2), ARCH_REQ_XCOMP_PERM.
 bool has_amx() {
 #ifdef PIXELWISE_AMX
-  constexpr unsigned bf16 = 1u << 22, tile = 1u << 24;
+  constexpr unsigned bf16 = 1u << 22, tile = 1u << 24, avx512_bf16 = 1u << 5;
   constexpr long request_permission = 0x1023, tile_data = 18;
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & bf16) || !(d & tile)) return false;
+  if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & avx512_bf16)) return false;
   return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
 #else
   return false;

@@ -15,6 +15,7 @@ namespace {
 constexpr int64_t strips_bytes = 1 << 20;    // of the packed source
 constexpr int64_t sums_bytes = 640 << 10;    // of sums that are not finished
 constexpr int64_t pixels_bytes = 512 << 10;  // of either packed map, for a weight gradient
+constexpr int64_t shared_bytes = 24 << 20;   // of a packed source that all threads share: what the L3 cache may hold
 constexpr int64_t panel_bytes = 512 << 10, prepacked_bytes = 32 << 20, slab_bytes = 64 << 20;
 constexpr int64_t fewest_pixels = 128;  // that share the weights while those pass through the caches
 constexpr int64_t lanes = 32;           // channels, or pixels, of a step
@@ -97,8 +98,8 @@ int64_t strip_bytes(const AmxGather& g, int64_t rows) {
 void block_channels(AmxGather& g, int64_t all_rows) {
   g.rows = std::min(all_rows, ceil_div(fewest_pixels, g.pitch));
   g.strips = std::min(g.classes.classes, ceil_div(fewest_pixels, all_rows * g.pitch));
-  if (g.joined) {
-    g.in_block = g.src.c, g.in_blocks = 1;
+  if (g.joined || g.shared) {
+    g.in_block = g.joined ? g.src.c : round_up(g.src.c, lanes), g.in_blocks = 1;
     return;
   }
   const int64_t blocks = ceil_div(g.src.c, lanes);
@@ -144,6 +145,13 @@ void block_outputs(AmxGather& g) {
   }
 }
 
+void block(AmxGather& g) {
+  const int64_t all_rows = ceil_div(g.h.count, g.classes.classes);
+  block_channels(g, all_rows);
+  block_rows(g, all_rows);
+  block_outputs(g);
+}
+
 AmxGather plan_gather(const Convolution& conv, const Problem& problem) {
   AmxGather g;
   const bool from_fine = (problem.pass == Pass::forward) != conv.transposed;
@@ -154,13 +162,16 @@ AmxGather plan_gather(const Convolution& conv, const Problem& problem) {
   g.h = axis(conv.kernel.h, conv.stride.h, conv.pad.h, conv.dilation.h, g.dst.h);
   g.w = axis(conv.kernel.w, conv.stride.w, conv.pad.w, conv.dilation.w, g.dst.w);
   g.classes = row_classes(g.h.stride, g.h.phase[0].shift_step, most_taps(g.h), g.h.count);
-  g.prepacked = 4 * conv.kernel.h * conv.kernel.w * round_up(g.src.c, lanes) * round_up(g.dst.c, 16) <= prepacked_bytes;
+  g.prepacked = problem.fixed_parameters ||
+                4 * conv.kernel.h * conv.kernel.w * round_up(g.src.c, lanes) * round_up(g.dst.c, 16) <= prepacked_bytes;
   lay_out_row(g);
-  const int64_t all_rows = ceil_div(g.h.count, g.classes.classes);
-  block_channels(g, all_rows);
-  block_rows(g, all_rows);
-  block_outputs(g);
-  return g;
+  AmxGather own = g;
+  block(own);
+  if (own.out_groups == 1 || !g.prepacked) return own;
+  // Several chunks would pack the same strips.
+  g.shared = true;
+  block(g);
+  return g.shared_bytes() <= shared_bytes ? g : own;
 }
 
 // How many channels of a map a chunk of the weight gradient takes, at most `most`.
@@ -255,7 +266,7 @@ Kernel amx_kernel(const Convolution& conv, const Problem& problem) {
     return kernel;
   }
   const auto g = std::make_shared<const AmxGather>(plan_gather(conv, problem));
-  kernel.scratch_bytes = threads * g->thread_bytes();
+  kernel.scratch_bytes = g->shared_bytes() + threads * g->thread_bytes();
   if (g->prepacked) {
     kernel.packed_bytes = 4 * g->steps * g->channel_blocks() * lanes * round_up(g->dst.c, 16);
     kernel.pack = [g, &entries](const Arguments& a) { entries.pack(*g, a); };
@@ -268,16 +279,19 @@ Kernel amx_kernel(const Convolution& conv, const Problem& problem) {
 }
 
 // A step of the tiles does three products of 512 pairs a cycle, vectors of floats 32: a quarter of the tiles' work must
-// be wanted, not zeros that fill them.
+// be wanted, not zeros that fill them. And it must outweigh that both maps are split or gathered, which vectors need
+// not do: so many products are wanted for each channel of a pixel that is read or written.
 bool amx_pays(const Convolution& conv, const Problem& problem) {
   const auto filled = [](int64_t used, int64_t unit) {
     return static_cast<double>(used) / static_cast<double>(round_up(used, unit));
   };
+  const double fine = static_cast<double>(conv.fine_channels), coarse = static_cast<double>(conv.coarse_channels);
+  const double reuse = static_cast<double>(conv.kernel.h * conv.kernel.w) * fine * coarse / (fine + coarse);
   if (problem.pass == Pass::backward_weights)
-    return filled(conv.fine_channels, 16) * filled(conv.coarse_channels, 16) >= 0.25;
+    return reuse >= 200 && filled(conv.fine_channels, 16) * filled(conv.coarse_channels, 16) >= 0.25;
   const int64_t in = problem.src[0].shape.c, out = problem.dst[0].shape.c;
   const bool joined = in < 16 && conv.kernel.w > 1 && conv.dilation.w == 1 && conv.stride.w < conv.kernel.w;
-  return filled(joined ? in * conv.kernel.w : in, 32) * filled(out, 16) >= 0.25;
+  return reuse >= 50 && filled(joined ? in * conv.kernel.w : in, 32) * filled(out, 16) >= 0.25;
 }
 
 }  // namespace pixelwise

@@ -65,7 +65,7 @@ Gather plan_gather(const Convolution& conv, const Problem& problem, bool from_fi
   g.h = axis(conv.kernel.h, conv.stride.h, conv.pad.h, conv.dilation.h, g.dst.h);
   g.w = axis(conv.kernel.w, conv.stride.w, conv.pad.w, conv.dilation.w, g.dst.w);
   const int64_t weights = conv.kernel.h * conv.kernel.w * g.src.c * g.dst.c;
-  g.prepacked = weights * 4 <= prepacked_bytes;
+  g.prepacked = problem.fixed_parameters || weights * 4 <= prepacked_bytes;
   g.in_place = conv.kernel == Size{1, 1} && reads_inside(g.h, g.src.h) && reads_inside(g.w, g.src.w);
   g.tapwise = conv.kernel.w > 1 && conv.dilation.w > 1 && g.src.c >= 64;
   block_channels(g, lanes_of(problem.isa));
@@ -198,18 +198,15 @@ std::string declines_dense(const Convolution& conv, const Problem& problem) {
   return {};
 }
 
-// Real tiles are the fastest for forward and the data gradient; for the gradient of the weights Winograd is, where it
-// pays. Emulated tiles come last: they are for those who ask for them.
+// Real tiles are the fastest in all passes. Emulated ones come last: they are for those who ask for them.
 Candidates fast_convolution_kernels(const Convolution& conv, const Problem& problem) {
   const bool tiles = problem.isa == Isa::amx && amx_pays(conv, problem), fewer = winograd_pays(conv, problem);
-  const bool tiles_first = tiles && problem.pass != Pass::backward_weights;
   Candidates all{depthwise(conv, problem)};
   const auto append_winograd = [&] {
     for (const Kernel& kernel : winograd_kernels(conv, problem)) all.push_back(kernel);
   };
-  if (tiles_first) all.push_back(amx_kernel(conv, problem));
+  if (tiles) all.push_back(amx_kernel(conv, problem));
   if (fewer) append_winograd();
-  if (tiles && !tiles_first) all.push_back(amx_kernel(conv, problem));
   all.push_back(implicit_gemm(conv, problem));
   if (!fewer) append_winograd();
   if (!tiles) all.push_back(amx_kernel(conv, problem));

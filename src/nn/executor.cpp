@@ -162,13 +162,9 @@ struct Executor::Impl {
     e.shift = dense_view(memory + weight.shape.c * size_of(weight.type), weight.type, weight.shape);
   }
 
-  bool training() const {
-    return graph.forward_nodes > 0 && static_cast<size_t>(graph.forward_nodes) < graph.nodes.size();
-  }
-
   void pack(const Kernel& kernel, Call& call) const {
     if (!kernel.pack && call.batch_norm.empty()) return;
-    bool current = !training() && call.packed_versions.size() == call.packs.size();
+    bool current = !graph.trains() && call.packed_versions.size() == call.packs.size();
     for (size_t i = 0; current && i < call.packs.size(); ++i)
       current = call.packs[i]->version == call.packed_versions[i];
     if (current) return;
@@ -228,7 +224,7 @@ void Executor::Impl::poison_dead(int now) {
       }
     }
   }
-  if (!training()) {
+  if (!graph.trains()) {
     for (size_t i = 0; i < graph.nodes.size(); ++i) {
       keep(plan.packed_offset[i], plan.kernels[i].packed_bytes);
       keep(plan.folded_offset[i], folded_bytes(graph, graph.nodes[i]));
@@ -268,7 +264,7 @@ void Executor::run(const StepKey& key, bool first_micro_batch) { run(impl_->grap
 void Executor::run(Range nodes, const StepKey& key, bool first_micro_batch) {
   impl_->prepare();
   impl_->key = key;
-  if (impl_->training()) impl_->seed_gradients();
+  if (impl_->graph.trains()) impl_->seed_gradients();
   for (int i = nodes.begin; i < nodes.end; ++i) impl_->run_node(static_cast<size_t>(i), first_micro_batch);
 }
 
@@ -277,7 +273,7 @@ void Executor::set_poison(bool on) { impl_->poison = on; }
 std::vector<NodeTime> Executor::profile(const StepKey& key) {
   impl_->prepare();
   impl_->key = key;
-  if (impl_->training()) impl_->seed_gradients();
+  if (impl_->graph.trains()) impl_->seed_gradients();
   std::vector<NodeTime> times;
   for (size_t i = 0; i < impl_->graph.nodes.size(); ++i) {
     const auto start = std::chrono::steady_clock::now();

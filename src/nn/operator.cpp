@@ -51,6 +51,7 @@ Problem problem_of(const Graph& graph, const Node& node, Precision precision) {
   for (const ValueId parameter : node.parameters) problem.parameters.push_back(desc(parameter));
   problem.isa = isa();
   problem.precision = precision;
+  problem.fixed_parameters = !graph.trains();
   problem.threads = thread_count();
   return problem;
 }

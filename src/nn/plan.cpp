@@ -70,10 +70,9 @@ std::vector<Block> value_blocks(const Graph& graph, Range nodes, Plan& plan) {
 }
 
 void node_blocks(const Graph& graph, Range nodes, Plan& plan, std::vector<Block>& blocks) {
-  const bool training = static_cast<int>(graph.nodes.size()) > graph.forward_nodes && graph.forward_nodes > 0;
   for (int i = nodes.begin; i < nodes.end; ++i) {
     const Kernel& kernel = plan.kernels[static_cast<size_t>(i)];
-    const Range kept = training ? Range{i, i} : nodes;  // weights that stay are packed and folded once
+    const Range kept = graph.trains() ? Range{i, i} : nodes;  // weights that stay are packed and folded once
     const auto add = [&](int64_t bytes, int first, int last, std::vector<int64_t>& offsets) {
       if (bytes > 0) blocks.push_back({bytes, first, last, &offsets[static_cast<size_t>(i)]});
     };

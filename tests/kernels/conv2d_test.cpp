@@ -383,22 +383,21 @@ TEST(Conv2d, RealTilesComeFirstAndEmulatedOnesLast) {
     problem.precision = precision;
     return std::string(select(candidates(c, {}, problem)).name);
   };
-  const Case wide{"3x3", {1, 20, 20, 64}, 64, {3, 3}, {1, 1}, {1, 1}}, pixelwise{"1x1", {1, 9, 9, 64}, 96, {1, 1}},
+  const Case wide{"3x3", {1, 20, 20, 64}, 64, {3, 3}, {1, 1}, {1, 1}}, pixelwise{"1x1", {1, 9, 9, 128}, 256, {1, 1}},
+      narrow{"few channels", {1, 40, 40, 16}, 96, {1, 1}},
       first{"first layer", {1, 40, 40, 3}, 64, {7, 7}, {2, 2}, {3, 3}}, colours{"3 -> 3", {1, 9, 9, 3}, 3, {1, 1}},
       depthwise{"depthwise", {1, 9, 9, 64}, 64, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 64};
-  for (const Pass pass : {Pass::forward, Pass::backward_data}) {
+  for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
     EXPECT_EQ(selected(Isa::amx, pass, wide), "amx");
-    EXPECT_EQ(selected(Isa::amx, pass, pixelwise), "amx");
     EXPECT_EQ(selected(Isa::avx512, pass, wide), "winograd4");
+    EXPECT_EQ(selected(Isa::amx, pass, pixelwise), pass == Pass::backward_weights ? "implicit_gemm" : "amx");
     EXPECT_EQ(selected(Isa::avx512, pass, pixelwise), "implicit_gemm");
+    EXPECT_EQ(selected(Isa::amx, pass, narrow), "implicit_gemm");
     EXPECT_EQ(selected(Isa::amx, pass, colours), "implicit_gemm");
     EXPECT_EQ(selected(Isa::amx, pass, depthwise), "depthwise");
     EXPECT_EQ(selected(Isa::amx, pass, wide, Precision::strict), "implicit_gemm");
   }
   EXPECT_EQ(selected(Isa::amx, Pass::forward, first), "amx");
-  EXPECT_EQ(selected(Isa::amx, Pass::backward_weights, wide), "winograd4");
-  EXPECT_EQ(selected(Isa::amx, Pass::backward_weights, pixelwise), "amx");
-  EXPECT_EQ(selected(Isa::avx512, Pass::backward_weights, pixelwise), "implicit_gemm");
   force_kernels("amx");
   for (const Isa set : {Isa::baseline, Isa::avx2, Isa::avx512, Isa::amx}) {
     for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {

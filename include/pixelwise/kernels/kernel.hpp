@@ -86,6 +86,7 @@ struct Problem {
   std::vector<TensorDesc> src, dst, parameters;
   Isa isa = Isa::baseline;
   Precision precision = Precision::fp32;
+  bool fixed_parameters = false;  ///< inference: what a kernel makes of the parameters is made once, and kept
   int threads = 1;
 };
 

@@ -116,6 +116,8 @@ struct Graph {
   Value& at(ValueId id) { return values.at(static_cast<size_t>(id)); }
   const Value& at(ValueId id) const { return values.at(static_cast<size_t>(id)); }
   ValueId find(const std::string& name) const;  ///< no_value where there is none
+  /// Has it a backward pass? (Else it is for inference.)
+  bool trains() const { return forward_nodes > 0 && static_cast<size_t>(forward_nodes) < nodes.size(); }
   Range all() const { return {0, static_cast<int>(nodes.size())}; }
 };
 

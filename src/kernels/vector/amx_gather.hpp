@@ -37,30 +37,87 @@ inline TileBlock tile_block(const AmxGather& g, int64_t i) {
 /// Elements of the weights of a block for one product.
 inline int64_t step_size(const TileBlock& block) { return block.width / tile_edge * right_size; }
 
+/// Weights of source channels [c, c + channels) (32 at most) and of a tap for a product: `tap` is that of the block's
+/// first destination channel, `stride` the floats to the next one. Channels lie in a line and are pairs in the tile, so
+/// that a tile is the transpose of 16 lines of 16 pairs. The lines are far apart: those of the next channels are asked
+/// for here.
+inline void pack_taps(const float* tap, int64_t stride, int64_t count, int64_t channels, const TileBlock& block,
+                      bf16* to) {
+  alignas(64) bf16 lines[2][tile_edge][tile_depth];
+  for (int64_t o0 = 0; o0 < block.width; o0 += tile_edge, to += right_size) {
+    for (int64_t o = 0; o < tile_edge; ++o) {
+      const float* line = tap + (o0 + o) * stride;
+      const bool none = o0 + o >= count;
+      for (int64_t c = 0; c < tile_depth; c += lanes) {
+        const int64_t left = none ? 0 : channels - c;
+        if (!none) __builtin_prefetch(line + c + 2 * tile_depth);
+        store_split(lines[0][o] + c, lines[1][o] + c, left > 0 ? load_some(line + c, left) : zero());
+      }
+    }
+    for (int part = 0; part < 2; ++part) {
+      for (int64_t k = 0; k < tile_edge; k += lanes) {
+        for (int64_t n = 0; n < tile_edge; n += lanes) {
+          vfloat pairs[lanes];
+          for (int i = 0; i < lanes; ++i) pairs[i] = load(reinterpret_cast<const float*>(lines[part][n + i]) + k);
+          transpose(pairs);
+          float* tile = reinterpret_cast<float*>(to + part * tile_size);
+          for (int i = 0; i < lanes; ++i) store(tile + (k + i) * tile_edge + n, pairs[i]);
+        }
+      }
+    }
+  }
+}
+
+/// The same of transposed weights: destination channels lie in a line.
+inline void pack_transposed_taps(const float* tap, int64_t stride, int64_t count, int64_t channels,
+                                 const TileBlock& block, bf16* to) {
+  alignas(64) float rows[tile_depth * AmxGather::out_block];
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t o = 0; o < block.width; o += tile_edge) __builtin_prefetch(tap + (c + tile_depth) * stride + o);
+  }
+  copy_outputs(tap, stride, count, channels, block.width, rows);
+  std::memset(rows + channels * block.width, 0, static_cast<size_t>((tile_depth - channels) * block.width) * 4);
+  pack_right(rows, block.width, to);
+}
+
+/// The taps of a kernel's row where those are joined: up to 32 rows of a product from `first` on are (tap, channel).
+inline void pack_joined_taps(const AmxGather& g, const View& w, int64_t ky, const AxisPhase& v, int64_t first,
+                             const TileBlock& block, bf16* to) {
+  alignas(64) float rows[tile_depth * AmxGather::out_block] = {};
+  const int64_t count = least(block.width, g.dst.c - block.o0), stride = w.image_stride;
+  const int64_t length = least(tile_depth, v.taps * g.src.c - first);
+  for (int64_t k = 0, some = 0; k < length; k += some) {
+    const int64_t tx = (first + k) / g.src.c, c = (first + k) % g.src.c;
+    some = least(length - k, g.src.c - c);
+    const float* tap = w.at<float>(0, ky, v.first_tap + tx * v.tap_step);
+    if (g.transposed_weights)
+      copy_outputs(tap + c * stride + block.o0, stride, count, some, block.width, rows + k * block.width);
+    else
+      pack_outputs(tap + block.o0 * stride + c, stride, count, some, block.width, rows + k * block.width);
+  }
+  pack_right(rows, block.width, to);
+}
+
 /// The weights of one row phase and one column phase: [channel block][tap row][column][tile][high, low], 0 in channels
 /// past the last.
 inline void pack_panel(const AmxGather& g, const View& w, const AxisPhase& h, const AxisPhase& v,
                        const TileBlock& block, const Channels& channels, bf16* to) {
-  const int64_t count = least(block.width, g.dst.c - block.o0), columns = g.columns_of(v);
-  const int64_t run = g.joined ? v.taps * g.src.c : channels.channels;  // of which a row of a product has up to 32
-  for (int64_t b = 0; b < channels.blocks(); ++b) {
-    for (int64_t ty = 0; ty < h.taps; ++ty) {
-      for (int64_t column = 0; column < columns; ++column, to += step_size(block)) {
-        alignas(64) float rows[tile_depth * AmxGather::out_block] = {};
-        const int64_t first = (g.joined ? column : b) * tile_depth, length = least(tile_depth, run - first);
-        for (int64_t k = 0, some = 0; k < length; k += some) {
-          const int64_t tx = g.joined ? (first + k) / g.src.c : column;
-          const int64_t c = g.joined ? (first + k) % g.src.c : channels.c0 + first;
-          some = least(length - k, g.src.c - c);
-          const float* tap = w.at<float>(0, h.first_tap + ty * h.tap_step, v.first_tap + tx * v.tap_step);
-          if (g.transposed_weights)
-            copy_outputs(tap + c * w.image_stride + block.o0, w.image_stride, count, some, block.width,
-                         rows + k * block.width);
-          else
-            pack_outputs(tap + block.o0 * w.image_stride + c, w.image_stride, count, some, block.width,
-                         rows + k * block.width);
+  const int64_t count = least(block.width, g.dst.c - block.o0), columns = g.columns_of(v), stride = w.image_stride;
+  for (int64_t ty = 0; ty < h.taps; ++ty) {
+    const int64_t ky = h.first_tap + ty * h.tap_step;
+    for (int64_t column = 0; column < columns; ++column) {
+      for (int64_t b = 0; b < channels.blocks(); ++b) {  // innermost: so the weights are read in the order they lie in
+        bf16* at = to + ((b * h.taps + ty) * columns + column) * step_size(block);
+        if (g.joined) {
+          pack_joined_taps(g, w, ky, v, column * tile_depth, block, at);
+          continue;
         }
-        pack_right(rows, block.width, to);
+        const float* tap = w.at<float>(0, ky, v.first_tap + column * v.tap_step);
+        const int64_t c = channels.c0 + b * tile_depth, some = least(tile_depth, g.src.c - c);
+        if (g.transposed_weights)
+          pack_transposed_taps(tap + c * stride + block.o0, stride, count, some, block, at);
+        else
+          pack_taps(tap + block.o0 * stride + c, stride, count, some, block, at);
       }
     }
   }
@@ -88,10 +145,8 @@ inline int64_t steps_before(const AmxGather& g, int64_t i, int64_t j) {
 inline void pack_blocks(const AmxGather& g, const Source& s, const float* from, const Channels& channels, bf16* to) {
   for (int64_t c = 0; c < channels.blocks() * tile_depth; c += lanes) {
     const int64_t left = channels.channels - c;
-    const Split parts = split(left > 0 ? load_source(s, from, channels.c0 + c, left) : zero());
     bf16* at = to + c / tile_depth * g.plane + c % tile_depth;
-    store_bf16(at, parts.high);
-    store_bf16(at + g.low, parts.low);
+    store_split(at, at + g.low, left > 0 ? load_source(s, from, channels.c0 + c, left) : zero());
   }
 }
 /// The same of few channels, without a gap to the next pixel.
@@ -253,19 +308,29 @@ inline Strip strip_of(const AmxGather& g, const GatherChunk& chunk, int64_t s, c
   return strip;
 }
 
+inline int64_t strip_number(const AmxGather& g, int64_t n, int64_t row_phase, int64_t s) {
+  return (n * g.h.phases + row_phase) * g.classes.classes * g.bands + s;
+}
+
+inline void pack_strips(const AmxGather& g, const Source& source, const GatherChunk& chunk, const Channels& channels,
+                        bf16* to) {
+  for (int64_t s = chunk.s0; s < chunk.s1; ++s, to += g.strip_size) {
+    const Strip strip = strip_of(g, chunk, s, to);
+    if (strip.j1 > strip.j0) pack_strip(g, source, strip, channels, to);
+  }
+}
+
 template <class Tiles>
 void run_chunk(const AmxGather& g, const Arguments& a, const GatherChunk& chunk, std::byte* scratch) {
-  bf16* strips = reinterpret_cast<bf16*>(scratch);
-  float* sums = reinterpret_cast<float*>(strips + g.strips * g.strip_size);
+  bf16* strips = reinterpret_cast<bf16*>(g.shared ? a.scratch : scratch);
+  if (g.shared) strips += strip_number(g, chunk.n, chunk.row_phase, chunk.s0) * g.strip_size;
+  float* sums = reinterpret_cast<float*>(scratch + g.strips_bytes());
   bf16* made = reinterpret_cast<bf16*>(sums + g.sums);
   const AxisPhase& h = g.h.phase[chunk.row_phase];
   Tiles tiles;
   for (int64_t i = 0; i < g.in_blocks; ++i) {
     const Channels channels = channels_of(g, i);
-    for (int64_t s = chunk.s0; s < chunk.s1; ++s) {
-      const Strip strip = strip_of(g, chunk, s, strips);
-      if (strip.j1 > strip.j0) pack_strip(g, a.src[0], strip, channels, strips + (s - chunk.s0) * g.strip_size);
-    }
+    if (!g.shared) pack_strips(g, a.src[0], chunk, channels, strips);
     float* kept = sums;
     for (int64_t b = chunk.b0; b < chunk.b1; ++b) {
       const TileBlock block = tile_block(g, b);
@@ -290,6 +355,14 @@ void run_chunk(const AmxGather& g, const Arguments& a, const GatherChunk& chunk,
 template <class Tiles>
 void amx_gather(const AmxGather& g, const Arguments& a) {
   const int64_t strips = g.classes.classes * g.bands;
+  if (g.shared) {
+    parallel_for(g.dst.n * g.h.phases * strips, [&](int64_t index, int) {
+      const int64_t s = index % strips, row_phase = index / strips % g.h.phases;
+      const GatherChunk chunk{index / strips / g.h.phases, row_phase, s, s + 1, 0, 0};
+      pack_strips(g, a.src[0], chunk, channels_of(g, 0), reinterpret_cast<bf16*>(a.scratch) + index * g.strip_size);
+    });
+  }
+  std::byte* threads = a.scratch + g.shared_bytes();
   parallel_for(g.dst.n * g.h.phases * g.strip_groups * g.out_groups, [&](int64_t index, int thread) {
     const int64_t out = index % g.out_groups, rest = index / g.out_groups;
     const int64_t group = rest % g.strip_groups, row_phase = rest / g.strip_groups % g.h.phases;
@@ -299,7 +372,7 @@ void amx_gather(const AmxGather& g, const Arguments& a) {
                             least((group + 1) * g.strips, strips),
                             part(g.out_blocks, out, g.out_groups),
                             part(g.out_blocks, out + 1, g.out_groups)};
-    run_chunk<Tiles>(g, a, chunk, a.scratch + thread * g.thread_bytes());
+    run_chunk<Tiles>(g, a, chunk, threads + thread * g.thread_bytes());
   });
 }
 

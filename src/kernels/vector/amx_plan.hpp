@@ -23,6 +23,7 @@ struct AmxGather {
   Shape src, dst;
   bool transposed_weights = false;  ///< the source's channels are the weights' first axis
   bool joined = false;              ///< few channels: the taps of a row are one run of (column, channel)
+  bool shared = false;              ///< all strips are packed before the products; else each chunk packs its own
   bool prepacked = true;            ///< the weights are in Arguments::packed; else panels are packed as needed
 
   RowClasses classes;
@@ -42,7 +43,9 @@ struct AmxGather {
   int64_t panel = 0;                        ///< elements of a panel that is packed as needed
   static constexpr int64_t out_block = 32;  ///< destination channels of a panel: two tiles
 
-  int64_t thread_bytes() const { return 2 * strips * strip_size + 4 * sums + 2 * panel; }
+  int64_t shared_bytes() const { return shared ? 2 * dst.n * h.phases * classes.classes * bands * strip_size : 0; }
+  int64_t strips_bytes() const { return shared ? 0 : 2 * strips * strip_size; }
+  int64_t thread_bytes() const { return strips_bytes() + 4 * sums + 2 * panel; }
   int64_t channel_blocks() const { return joined ? 1 : (src.c + 31) / 32; }
   /// Products of depth 32 for one row of the kernel.
   int64_t columns_of(const AxisPhase& w_phase) const {

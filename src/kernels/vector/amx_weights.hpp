@@ -47,14 +47,33 @@ inline bool meets_row(const AmxCorrelation& c, const WeightsBand& band, int64_t 
   return last >= 0 && first < c.fine.h;
 }
 
-/// Channels [i, i + lanes) of the chunk: one plane, from[column] for the columns inside, transposed.
-inline void pack_plane(const AmxCorrelation& c, const Source& s, const WeightsChunk& chunk, const WeightsBand& band,
-                       int64_t i, int64_t phase, bf16* to) {
-  const int64_t channels = least(lanes, chunk.fines - i), half = c.column_phases * c.plane;
-  const auto clear = [&](int64_t first, int64_t last) {
+/// 16 columns from x on (their pixels are `step` floats apart) of all channels of the chunk, transposed. All channels
+/// of a pixel are read in a line.
+inline void pack_columns(const AmxCorrelation& c, const Source& s, const WeightsChunk& chunk, const float* pixels,
+                         int64_t step, int64_t columns, bf16* to) {
+  for (int64_t i = 0; i < chunk.fines; i += lanes, to += lanes * c.channel) {
+    const int64_t channels = least(lanes, chunk.fines - i);
+    vfloat v[lanes];
+#pragma GCC unroll 16
+    for (int k = 0; k < lanes; ++k)
+      v[k] = k < columns ? load_source(s, pixels + k * step, chunk.i0 + i, channels) : zero();
+    transpose(v);
     for (int64_t k = 0; k < channels; ++k) {
+      bf16* at = to + k * c.channel;
+      store_split(at, at + c.column_phases * c.plane, v[k]);
+    }
+  }
+}
+
+/// One plane of all channels of the chunk.
+inline void pack_plane(const AmxCorrelation& c, const Source& s, const WeightsChunk& chunk, const WeightsBand& band,
+                       int64_t phase) {
+  bf16* to = chunk.fine + phase * c.plane;
+  const auto clear = [&](int64_t first, int64_t last) {
+    for (int64_t k = 0; k < chunk.fines; ++k) {
       std::memset(to + k * c.channel + first, 0, static_cast<size_t>(last - first) * sizeof(bf16));
-      std::memset(to + k * c.channel + half + first, 0, static_cast<size_t>(last - first) * sizeof(bf16));
+      std::memset(to + k * c.channel + c.column_phases * c.plane + first, 0,
+                  static_cast<size_t>(last - first) * sizeof(bf16));
     }
   };
   const int64_t x0 = c.kernel.w == 1 ? -c.pad.w : phase;
@@ -68,18 +87,8 @@ inline void pack_plane(const AmxCorrelation& c, const Source& s, const WeightsCh
     clear(at, at + (outside ? c.pitch : columns.first));
     if (outside) continue;
     const float* row = s.view.at<float>(band.n, y, x0 + columns.first * c.stride.w);
-    for (int64_t x = columns.first; x < columns.last; x += lanes, row += lanes * step) {
-      vfloat v[lanes];
-#pragma GCC unroll 16
-      for (int k = 0; k < lanes; ++k)
-        v[k] = x + k < columns.last ? load_source(s, row + k * step, chunk.i0 + i, channels) : zero();
-      transpose(v);
-      for (int64_t k = 0; k < channels; ++k) {
-        const Split parts = split(v[k]);
-        store_bf16(to + k * c.channel + at + x, parts.high);
-        store_bf16(to + k * c.channel + half + at + x, parts.low);
-      }
-    }
+    for (int64_t x = columns.first; x < columns.last; x += lanes, row += lanes * step)
+      pack_columns(c, s, chunk, row, step, columns.last - x, to + at + x);
     // A last vector may have passed the end of the row: with zeros, which stand there anyway or are written next.
     clear(at + columns.last, at + c.pitch);
   }
@@ -90,8 +99,7 @@ inline void pack_fine(const AmxCorrelation& c, const Source& s, const WeightsChu
   for (int64_t phase = 0; phase < c.column_phases; ++phase) {
     bool met = false;
     for (int64_t kx = 0; kx < c.kernel.w; ++kx) met |= meets(c, kx) && tap_column(c, kx).phase == phase;
-    for (int64_t i = 0; met && i < chunk.fines; i += lanes)
-      pack_plane(c, s, chunk, band, i, phase, chunk.fine + i * c.channel + phase * c.plane);
+    if (met) pack_plane(c, s, chunk, band, phase);
   }
 }
 

@@ -35,6 +35,26 @@ struct Split {
   const vbf16 halves = __builtin_convertvector(bits >> 16, vbf16);
   std::memcpy(p, &halves, static_cast<size_t>(n < lanes ? n : lanes) * sizeof(bf16));
 }
+/// Both parts, as store_bf16 of split() does it. (The instruction takes what is smaller than the least normal float for
+/// 0, as TDPBF16PS does.)
+[[gnu::always_inline]] inline void store_split(bf16* high, bf16* low, vfloat x) {
+#ifdef __AVX512BF16__
+  const auto nearest = [](vfloat v) {
+    const auto halves = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(v));
+    vbf16 bits;
+    std::memcpy(&bits, &halves, sizeof bits);
+    return bits;
+  };
+  const vbf16 upper = nearest(x);
+  const vbf16 rest = nearest(x - reinterpret_cast<vfloat>(__builtin_convertvector(upper, vuint) << 16));
+  std::memcpy(high, &upper, sizeof upper);
+  std::memcpy(low, &rest, sizeof rest);
+#else
+  const Split parts = split(x);
+  store_bf16(high, parts.high);
+  store_bf16(low, parts.low);
+#endif
+}
 /// even[0], odd[0], even[1], odd[1], ...
 [[gnu::always_inline]] inline void store_pairs(bf16* p, vuint even, vuint odd) {
   const vuint pairs = (even >> 16) | odd;
