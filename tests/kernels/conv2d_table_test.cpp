@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -13,11 +14,19 @@ namespace pixelwise {
 namespace {
 
 // A convolution that keeps its map of pixels x 1, in the pass, instruction set and precision fp32 of a row.
+// The most square of the maps of so many pixels: some kernels are for rates that depend on both sides.
+Size map_of(int64_t pixels) {
+  auto height = static_cast<int64_t>(std::sqrt(static_cast<double>(pixels)));
+  while (pixels % height) --height;
+  return {height, pixels / height};
+}
+
 Problem problem_of(const ConvolutionRow& row, Conv2dSpec& spec) {
   const ConvolutionClass& c = row.conv;
   const Size border{(c.kernel.h - 1) * c.dilation.h / 2, (c.kernel.w - 1) * c.dilation.w / 2};
   spec = {c.out_channels, c.kernel, c.stride, border, c.dilation};
-  const Size coarse{row.pixels, 1}, fine{(coarse.h - 1) * c.stride.h + 1, 1};
+  const Size coarse = map_of(row.pixels);
+  const Size fine{(coarse.h - 1) * c.stride.h + 1, (coarse.w - 1) * c.stride.w + 1};
   const TensorDesc x{Type::f32, {1, fine.h, fine.w, c.in_channels}},
       y{Type::f32, {1, coarse.h, coarse.w, c.out_channels}},
       weights{Type::f32, conv2d_weights_shape(spec, c.in_channels)};
