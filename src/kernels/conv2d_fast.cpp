@@ -94,8 +94,8 @@ Correlation plan_correlation(const Convolution& conv, const Problem& problem) {
   c.rows = std::clamp<int64_t>(outer_pixels / c.coarse.w, 1, c.coarse.h);
   c.bands = ceil_div(c.coarse.h, c.rows);
   const int64_t chunks = c.out_groups * c.in_groups * ceil_div(c.kernel.h, c.tap_rows);
-  c.slabs = std::min(
-      {int64_t{8}, ceil_div(16, chunks), c.coarse.n * c.bands, std::max<int64_t>(1, slab_bytes / 4 / c.weights())});
+  // Slabs are for threads: where there are chunks enough, each is only more sums to write and to read.
+  c.slabs = std::min({ceil_div(8, chunks), c.coarse.n * c.bands, std::max<int64_t>(1, slab_bytes / 4 / c.weights())});
   const int64_t columns = (c.coarse.w - 1) * c.stride.w + (c.kernel.w - 1) * c.dilation.w + 1;
   const int64_t rows = (c.rows - 1) * c.stride.h + (c.tap_rows - 1) * c.dilation.h + 1;
   c.sum_floats = c.out_group * c.sums_row;

@@ -30,17 +30,31 @@ Strip strip_of(const BatchNormJob& job, const Shape& shape, int64_t chunk) {
 }
 
 // Adds fn(n, y, x, c, count of lanes) -> {a, b} over a strip into sums[0..C) and sums[C..2C): floats along a row,
-// doubles over the rows.
+// doubles over the rows. A few pixels at a time are read from their first channel to their last, as they lie in memory.
 template <class Fn>
 void strip_sums(const Shape& shape, const Strip& strip, double* sums, const Fn& fn) {
+  constexpr int64_t most = 1024, together = 4;  // channels of which the sums of a row stay in L1; pixels
+  alignas(vector_bytes) float row[2][most];
   for (int64_t c = 0; c < 2 * shape.c; ++c) sums[c] = 0;
   for (int64_t y = strip.first; y < strip.last; ++y) {
-    for (int64_t c = 0; c < shape.c; c += lanes) {
-      const int64_t left = shape.c - c < lanes ? shape.c - c : lanes;
-      vfloat a = zero(), b = zero();
-      for (int64_t x = 0; x < shape.w; ++x) fn(strip.n, y, x, c, left, a, b);
-      add_wide(sums + c, a, left);
-      add_wide(sums + shape.c + c, b, left);
+    for (int64_t c0 = 0; c0 < shape.c; c0 += most) {
+      const int64_t channels = shape.c - c0 < most ? shape.c - c0 : most;
+      std::memset(row, 0, sizeof row);
+      for (int64_t x0 = 0; x0 < shape.w; x0 += together) {
+        const int64_t end = x0 + together < shape.w ? x0 + together : shape.w;
+        for (int64_t c = 0; c < channels; c += lanes) {
+          const int64_t left = channels - c < lanes ? channels - c : lanes;
+          vfloat a = load(row[0] + c), b = load(row[1] + c);
+          for (int64_t x = x0; x < end; ++x) fn(strip.n, y, x, c0 + c, left, a, b);
+          store(row[0] + c, a);
+          store(row[1] + c, b);
+        }
+      }
+      for (int64_t c = 0; c < channels; c += lanes) {
+        const int64_t left = channels - c < lanes ? channels - c : lanes;
+        add_wide(sums + c0 + c, load(row[0] + c), left);
+        add_wide(sums + shape.c + c0 + c, load(row[1] + c), left);
+      }
     }
   }
 }

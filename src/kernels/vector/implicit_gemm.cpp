@@ -52,24 +52,45 @@ void for_each_phase(const Gather& g, const Fn& fn) {
   }
 }
 
-// Sums of `pixels` pixels leave the kernel: dst = act(scale sum + shift + residual) * act'(gate), written or added.
-void leave(const Gather& g, const Arguments& a, const Block& block, int64_t n, int64_t y, int64_t x, int64_t pixels,
-           const float* sums) {
-  const Epilogue& e = a.epilogue;
-  Writer write(a.dst[0]);
-  if (e.residual) write.past = false;  // the blocks of a residual network are read twice, right after
-  for (int64_t m = 0; m < pixels; ++m, x += g.w.step, sums += block.width) {
-    float* dst = a.dst[0].view.at<float>(n, y, x) + block.o0;
-    const float* residual = e.residual ? e.residual.at<float>(n, y, x) + block.o0 : nullptr;
-    const float* gate = e.gate ? e.gate.at<float>(n, y, x) + block.o0 : nullptr;
-    for (int64_t o = 0; o < block.width; o += lanes) {
-      const int64_t left = g.dst.c - block.o0 - o;
-      if (left <= 0) break;
-      leave_vector(load(sums + o), e, block.o0 + o, residual ? residual + o : nullptr, gate ? gate + o : nullptr, write,
-                   dst + o, left);
+// Where the sums of a row of one phase go: dst = act(scale sum + shift + residual) * act'(gate), written or added.
+struct Exit {
+  const Gather& g;
+  const Arguments& a;
+  Block block;
+  int64_t n, y, first;
+
+  // Pixels [q, q + pixels) leave the kernel.
+  void leave(int64_t q, int64_t pixels, const float* sums) const {
+    const Epilogue& e = a.epilogue;
+    const Writer write(a.dst[0]);
+    for (int64_t x = first + q * g.w.step, m = 0; m < pixels; ++m, x += g.w.step, sums += block.width) {
+      float* dst = a.dst[0].view.at<float>(n, y, x) + block.o0;
+      const float* residual = e.residual ? e.residual.at<float>(n, y, x) + block.o0 : nullptr;
+      const float* gate = e.gate ? e.gate.at<float>(n, y, x) + block.o0 : nullptr;
+      for (int64_t o = 0; o < block.width; o += lanes) {
+        const int64_t left = g.dst.c - block.o0 - o;
+        if (left <= 0) break;
+        leave_vector(load(sums + o), e, block.o0 + o, residual ? residual + o : nullptr, gate ? gate + o : nullptr,
+                     write, dst + o, left);
+      }
     }
   }
-}
+  // The lines that leave() will touch are asked for while the sums are computed: a block of channels has two of each
+  // pixel, too far apart for the processor to see where it goes on. (always_inline: GCC drops calls of functions that
+  // only prefetch.)
+  [[gnu::always_inline]] void prepare(int64_t q, int64_t pixels) const {
+    if (a.epilogue.residual) ask_for(a.epilogue.residual, q, pixels);
+    if (a.epilogue.gate) ask_for(a.epilogue.gate, q, pixels);
+    if (!Writer(a.dst[0]).past) ask_for(a.dst[0].view, q, pixels);
+  }
+
+ private:
+  [[gnu::always_inline]] void ask_for(const View& map, int64_t q, int64_t pixels) const {
+    const float* p = map.at<float>(n, y, first + q * g.w.step) + block.o0;
+    for (int64_t m = 0; m < pixels; ++m, p += g.w.step * map.pixel_stride)
+      for (int64_t o = 0; o < block.width; o += 16) __builtin_prefetch(p + o);
+  }
+};
 
 // What one chunk works on: a band of rows [q0, q1) of every phase of image n.
 struct Band {
@@ -120,7 +141,8 @@ void set_row(const Gather& g, const Arguments& a, const Band& band, const AxisPh
   }
 }
 
-void run_tiles(const Row& row, int64_t pixels, int64_t width, const float* bias, float* sums) {
+// exit: null where the sums are not complete yet. A tile leaves at once, and is written while the next is computed.
+void run_tiles(const Row& row, int64_t pixels, int64_t width, const float* bias, float* sums, const Exit* exit) {
   const int64_t tiles = (pixels + tile_rows - 1) / tile_rows;
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t x0 = part(pixels, t, tiles), count = part(pixels, t + 1, tiles) - x0;
@@ -128,10 +150,12 @@ void run_tiles(const Row& row, int64_t pixels, int64_t width, const float* bias,
     const float* init = bias ? bias : to;
     const int64_t init_step = bias ? 0 : width;
     const float *x = row.x + x0 * row.step, *next = x + count * row.step;
+    if (exit) exit->prepare(x0, count);
     with_constant<tile_rows>(count, [&]<int M>() {
       width == lanes ? tile<M, 1>(x, next, row.step, row.runs, row.run_count, row.length, init, init_step, to)
                      : tile<M, 2>(x, next, row.step, row.runs, row.run_count, row.length, init, init_step, to);
     });
+    if (exit) exit->leave(x0, count, to);
   }
 }
 
@@ -159,7 +183,7 @@ void add_taps(const Gather& g, const Source& source, int64_t n, const AxisPhase&
         pack_pixels(source, row.x, (pixels - 1) * g.w.stride + 1, panel.c0, channels, packed);
         row.x = packed, row.step = g.w.stride * channels;
       }
-      run_tiles(row, pixels, width, nullptr, sums + met.first * width);
+      run_tiles(row, pixels, width, nullptr, sums + met.first * width, nullptr);
     }
   }
 }
@@ -183,13 +207,15 @@ void gather_block(const Gather& g, const Arguments& a, const Band& band, const B
       for (int64_t q = band.q0; q < last; ++q) {
         float* to = sums + (g.in_blocks > 1 ? (q - band.q0) * v.count * block.width : 0);
         const float* start = i == 0 ? bias : nullptr;
+        const Exit exit{g, a, block, band.n, h.offset + q * g.h.step, v.offset};
+        const bool complete = i + 1 == g.in_blocks;
         if (g.tapwise) {
           add_taps(g, a.src[0], band.n, h, v, q, panel, start, scratch, to);
+          if (complete) exit.leave(0, v.count, to);
         } else {
           set_row(g, a, band, h, v, q, panel, row);
-          run_tiles(row, v.count, block.width, start, to);
+          run_tiles(row, v.count, block.width, start, to, complete ? &exit : nullptr);
         }
-        if (i + 1 == g.in_blocks) leave(g, a, block, band.n, h.offset + q * g.h.step, v.offset, v.count, to);
       }
     }
   });
