@@ -200,12 +200,13 @@ Shape rows_of(const Gather& g, const Arguments& a) {
   const auto adjoin = [](const View& v) {
     return !v || (v.row_stride == v.shape.w * v.pixel_stride && v.image_stride == v.shape.h * v.row_stride);
   };
-  const bool all = adjoin(a.src[0].view) && adjoin(a.dst[0].view) && adjoin(a.epilogue.residual) && adjoin(a.epilogue.gate);
+  const bool all =
+      adjoin(a.src[0].view) && adjoin(a.dst[0].view) && adjoin(a.epilogue.residual) && adjoin(a.epilogue.gate);
   return all && g.h.stride == 1 && g.w.stride == 1 ? Shape{1, 1, g.dst.pixels(), g.dst.c} : g.dst;
 }
 
-// 1x1 of few weights: all results of a few pixels are computed together, so that pixels are read and written whole and in
-// the order of memory.
+// 1x1 of few weights: all results of a few pixels are computed together, so that pixels are read and written whole and
+// in the order of memory.
 void pointwise(const Gather& g, const Arguments& a) {
   const View &src = a.src[0].view, &dst = a.dst[0].view;
   const Epilogue& e = a.epilogue;
@@ -230,8 +231,8 @@ void pointwise(const Gather& g, const Arguments& a) {
         const Block block = block_of(g, b);
         const int64_t vectors = block.width / lanes;
         const Run run{0, reinterpret_cast<const float*>(a.packed) + panel_offset(g, block, 0, g.src.c, 0)};
-        const Results results{to + block.o0, dst.pixel_stride,
-                              least(lanes, g.dst.c - block.o0 - (vectors - 1) * lanes), e.act, past};
+        const Results results{to + block.o0, dst.pixel_stride, least(lanes, g.dst.c - block.o0 - (vectors - 1) * lanes),
+                              e.act, past};
         with_constant<tile_rows>(pixels, [&]<int M>() {
           if (direct)
             return vectors == 1 ? result_tile<M, 1>(from, next, step, run, g.src.c, bias + block.o0, results)
