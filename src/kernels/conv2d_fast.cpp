@@ -53,6 +53,8 @@ void block_rows(Gather& g) {
   g.out_groups = std::min(g.out_blocks, ceil_div(16, g.dst.n * g.bands));
   g.band_floats = round_up(columns * (g.tapwise ? g.in_block : ((g.rows - 1) * g.h.stride + span + 1) * g.src.c), 16);
   g.sum_floats = (g.in_blocks > 1 ? g.rows : 1) * g.w.count * g.block;
+  const int64_t most_tile_rows = 14;
+  if (g.pointwise) g.sum_floats = std::max(g.sum_floats, (most_tile_rows + g.out_blocks) * g.block);
 }
 
 Gather plan_gather(const Convolution& conv, const Problem& problem, bool from_fine) {
@@ -69,8 +71,43 @@ Gather plan_gather(const Convolution& conv, const Problem& problem, bool from_fi
   g.in_place = conv.kernel == Size{1, 1} && reads_inside(g.h, g.src.h) && reads_inside(g.w, g.src.w);
   g.tapwise = conv.kernel.w > 1 && conv.dilation.w > 1 && g.src.c >= 64;
   block_channels(g, lanes_of(problem.isa));
+  g.pointwise = g.in_place && g.h.phases * g.w.phases == 1 && g.h.low == 0 && g.w.low == 0 && g.in_blocks == 1 &&
+                weights * 4 <= panel_bytes;
   block_rows(g);
   return g;
+}
+
+// Work of a tile whose vectors hold `vectors` channels while `broadcast` ones are broadcast, for each product of it:
+// lanes that are not channels, single vectors, and what is loaded.
+double work_of(int64_t broadcast, int64_t vectors, int64_t lanes) {
+  const int64_t whole = round_up(vectors, lanes), rows = ceil_div(broadcast, ceil_div(broadcast, 14));
+  return static_cast<double>(whole + whole / lanes % 2 * lanes / 5) / static_cast<double>(vectors) *
+         (1 + 2.0 / static_cast<double>(rows));
+}
+
+PointProduct plan_point_product(const Correlation& c, int64_t lanes) {
+  PointProduct p;
+  p.on = c.kernel == Size{1, 1} && c.stride == Size{1, 1} && c.pad == Size{0, 0} && c.fine.size() == c.coarse.size() &&
+         c.weights() * 4 <= 8 * panel_bytes;
+  if (!p.on) return p;
+  p.swapped = work_of(c.fine.c, c.coarse.c, lanes) < work_of(c.coarse.c, c.fine.c, lanes);
+  const int64_t broadcast = p.swapped ? c.fine.c : c.coarse.c, vectors = p.swapped ? c.coarse.c : c.fine.c;
+  // Slabs add tensors as large as the weights: little beside large maps. Else channels are shared out, and maps are
+  // read again for each group.
+  const int64_t weight_bytes = 4 * c.weights(), map_bytes = 4 * c.coarse.pixels() * (broadcast + vectors);
+  const int64_t most_slabs = map_bytes / (8 * weight_bytes);
+  p.broadcast_groups = most_slabs >= 8 ? 1 : std::clamp<int64_t>(broadcast / 28, 1, 8);
+  p.vector_groups = most_slabs >= 8 ? 1 : std::clamp<int64_t>(vectors / 64, 1, ceil_div(8, p.broadcast_groups));
+  p.vector_groups = std::max(p.vector_groups, ceil_div(vectors, 256));  // a band of them stays in L2
+  p.vector_group = std::min(vectors, round_up(ceil_div(vectors, p.vector_groups), 2 * lanes));
+  p.vector_groups = ceil_div(vectors, p.vector_group);
+  const int64_t bands = ceil_div(c.coarse.pixels(), outer_pixels);
+  p.slabs = std::clamp<int64_t>(most_slabs, 1, std::min(bands, ceil_div(16, p.broadcast_groups * p.vector_groups)));
+  p.bands = std::min(round_up(bands, p.slabs), c.coarse.pixels());
+  p.sums_row = odd_lines(round_up(p.vector_group, 2 * lanes));
+  p.sum_floats = ceil_div(broadcast, p.broadcast_groups) * p.sums_row;
+  p.band_floats = outer_pixels * round_up(p.vector_group, 2 * lanes);
+  return p;
 }
 
 Correlation plan_correlation(const Convolution& conv, const Problem& problem) {
@@ -102,6 +139,7 @@ Correlation plan_correlation(const Convolution& conv, const Problem& problem) {
   c.fine_floats =
       std::max(round_up(rows * columns * c.in_group + 2 * lanes, 16), outer_pixels * round_up(c.in_group, 2 * lanes));
   c.coarse_floats = round_up(c.rows * c.coarse.w * c.out_group, 16);
+  c.point = plan_point_product(c, lanes);
   return c;
 }
 
@@ -136,7 +174,7 @@ Kernel implicit_gemm(const Convolution& conv, const Problem& problem) {
   const int64_t threads = std::max(1, problem.threads);
   if (problem.pass == Pass::backward_weights) {
     const Correlation c = plan_correlation(conv, problem);
-    kernel.scratch_bytes = 4 * ((c.slabs > 1 ? c.slabs * c.weights() : 0) + threads * c.thread_floats());
+    kernel.scratch_bytes = 4 * c.scratch_floats(threads);
     const Entry<Correlation> run = PIXELWISE_PICK(problem.isa, correlate);
     kernel.run = [c, run](const Arguments& a) { run(c, a); };
     return kernel;
@@ -172,7 +210,9 @@ Kernel depthwise(const Convolution& conv, const Problem& problem) {
   const auto axis = weights || (problem.pass == Pass::forward) != conv.transposed ? forward_axis : backward_axis;
   d->h = axis(conv.kernel.h, conv.stride.h, conv.pad.h, conv.dilation.h, map.h);
   d->w = axis(conv.kernel.w, conv.stride.w, conv.pad.w, conv.dilation.w, map.w);
-  d->chunks = std::min<int64_t>(map.n * map.h, 32);
+  // Neighbouring rows share what they read: a chunk has a few of them.
+  const int64_t rows = map.n * map.h;
+  d->chunks = std::clamp<int64_t>(rows / 4, std::min<int64_t>(rows, 8), 32);
   if (weights) {
     const int64_t sum_bytes = 4 * conv.kernel.h * conv.kernel.w * round_up(map.c, lanes_of(problem.isa));
     d->chunks = std::clamp<int64_t>(slab_bytes / sum_bytes, 1, d->chunks);

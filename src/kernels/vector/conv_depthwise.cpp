@@ -8,7 +8,8 @@
 namespace pixelwise::PIXELWISE_ISA {
 namespace {
 
-constexpr int pixels_at_once = 4;  // destination pixels that share the weights they load
+constexpr int pixels_at_once = 4;        // pixels that share what they load
+constexpr int64_t vectors_at_once = 12;  // of channels: their weights stay in the L1 cache from pixel to pixel
 
 int64_t round_to_vectors(int64_t channels) { return (channels + lanes - 1) / lanes * lanes; }
 
@@ -101,15 +102,115 @@ template <int X, int V, bool Whole>
   }
 }
 
-// X pixels, all channels.
+// Sums of channels [c, c + lanes) of pixel x leave.
+[[gnu::noinline]] void leave(const Run& r, const Arguments& a, int64_t x, int64_t c, vfloat sum) {
+  leave_vector(sum, a.epilogue, c, r.residual ? r.residual + x * r.residual_pixel + c : nullptr,
+               r.gate ? r.gate + x * r.gate_pixel + c : nullptr, Writer(a.dst[0]), r.dst + x * r.dst_pixel + c, lanes);
+}
+
+// X pixels, Step taps apart, of a plain source, in `vectors` vectors of channels from c: what neighbouring pixels both
+// read is loaded once.
+template <int Rows, int Columns, int Step, int X>
+[[gnu::noinline]] void shared_pixels(const Run& r, const Arguments& a, int64_t c, int64_t vectors, int64_t next) {
+  const Epilogue& e = a.epilogue;
+  const Writer write(a.dst[0]);
+  const bool direct = !e.scale && !e.residual && !e.gate && !write.add;
+  for (const int64_t end = c + vectors * lanes; c < end; c += lanes) {
+    const float *src = r.src + c, *weights = r.weights + c;
+    vfloat sum[X];
+#pragma GCC unroll 4
+    for (int i = 0; i < X; ++i) sum[i] = r.bias ? load(r.bias + c) : zero();
+#pragma GCC unroll 3
+    for (int ky = 0; ky < Rows; ++ky, src += r.src_row, weights += r.weights_row) {
+      vfloat w[Columns];
+#pragma GCC unroll 3
+      for (int kx = 0; kx < Columns; ++kx) w[kx] = load(weights + kx * r.weights_column);
+      const float* from = src;
+#pragma GCC unroll 16
+      for (int column = 0; column < (X - 1) * Step + Columns; ++column, from += r.src_column) {
+        const vfloat value = load(from);
+        if (ky >= Rows - Step && column >= Columns - Step) __builtin_prefetch(from + next);  // nobody has read this row
+#pragma GCC unroll 4
+        for (int i = 0; i < X; ++i) {
+          const int kx = column - i * Step;
+          if (kx >= 0 && kx < Columns) sum[i] = fma(value, w[kx], sum[i]);
+        }
+      }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < X; ++i)
+      direct ? write(r.dst + i * r.dst_pixel + c, activate(sum[i], e.act), lanes) : leave(r, a, i, c, sum[i]);
+  }
+}
+
+// Each apart-th of the pixels, from the first + `offset`.
+Run every(const Run& all, int64_t apart, int64_t offset) {
+  Run r = all;
+  if (r.src) r.src += offset * r.src_pixel, r.src_pixel *= apart;
+  r.dst += offset * r.dst_pixel, r.dst_pixel *= apart;
+  if (r.residual) r.residual += offset * r.residual_pixel, r.residual_pixel *= apart;
+  if (r.gate) r.gate += offset * r.gate_pixel, r.gate_pixel *= apart;
+  return r;
+}
+
+// How pixels `pixel` floats apart share taps `column` floats apart: every `apart`-th pixel is `step` taps further.
+struct Sharing {
+  int64_t apart, step;
+};
+Sharing sharing_of(int64_t columns, int64_t column, int64_t pixel) {
+  if (columns <= 1) return {1, 1};
+  const int64_t apart = column > pixel ? column / pixel : 1;
+  return {apart, apart * pixel % column ? 0 : apart * pixel / column};
+}
+
+// fn.template operator()<Rows, Columns, Step>() for 1 to 3 of each of the first two, and pixels one or two taps apart.
+template <class Fn>
+[[gnu::always_inline]] inline void with_taps(int64_t rows, int64_t columns, int64_t step, const Fn& fn) {
+  with_constant<3>(rows, [&]<int Rows>() {
+    if (step == 2) return fn.template operator()<Rows, 3, 2>();
+    with_constant<3>(columns, [&]<int Columns>() { fn.template operator()<Rows, Columns, 1>(); });
+  });
+}
+bool has_taps(int64_t rows, int64_t columns, int64_t step) {
+  return rows >= 1 && rows <= 3 && columns >= 1 && columns <= 3 && (step == 1 || (step == 2 && columns == 3));
+}
+
+// X pixels, channels from c.
 template <int X>
-void all_channels(const Run& r, const Arguments& a, int64_t channels) {
-  int64_t c = 0;
+void all_channels(const Run& r, const Arguments& a, int64_t c, int64_t channels) {
   if (a.src[0].plain()) {
     for (; channels - c >= 2 * lanes; c += 2 * lanes) pixels<X, 2, true>(r, a, c, channels - c);
     if (channels - c >= lanes) pixels<X, 1, true>(r, a, c, channels - c), c += lanes;
   }
   for (; c < channels; c += lanes) pixels<X, 1, false>(r, a, c, channels - c);
+}
+
+// `count` pixels, all channels.
+void run_pixels(Run r, const Arguments& a, int64_t count, int64_t channels) {
+  if (r.columns == 1) r.src_column = r.src_pixel;
+  int64_t c = 0;
+  const Sharing sharing = sharing_of(r.columns, r.src_column, r.src_pixel);
+  if (a.src[0].plain() && has_taps(r.rows, r.columns, sharing.step)) {
+    const int64_t vectors = channels / lanes, blocks = (vectors + vectors_at_once - 1) / vectors_at_once;
+    const int64_t apart = sharing.apart, group = pixels_at_once * apart, next = group * r.src_pixel;
+    const int64_t grouped = count / group * group;
+    with_taps(r.rows, r.columns, sharing.step, [&]<int Rows, int Columns, int Step>() {
+      for (int64_t b = 0; b < blocks; ++b) {
+        const int64_t first = part(vectors, b, blocks), some = part(vectors, b + 1, blocks) - first;
+        for (int64_t x = 0; x < grouped; ++x) {
+          if (x % group >= apart) continue;
+          shared_pixels<Rows, Columns, Step, pixels_at_once>(every(r, apart, x), a, first * lanes, some, next);
+        }
+        for (int64_t x = grouped; x < count; ++x)
+          shared_pixels<Rows, Columns, Step, 1>(every(r, 1, x), a, first * lanes, some, next);
+      }
+    });
+    c = vectors * lanes;
+  }
+  for (int64_t x = 0; c < channels && x < count; x += pixels_at_once) {
+    with_constant<pixels_at_once>(least(pixels_at_once, count - x),
+                                  [&]<int X>() { all_channels<X>(every(r, 1, x), a, c, channels); });
+  }
 }
 
 // Row y of image n of the destination.
@@ -133,20 +234,17 @@ void depthwise_row(const Depthwise& d, const Arguments& a, int64_t n, int64_t y)
     for_columns(w, d.w.stride, src.shape.w, [&](int64_t first, const Taps& columns) {
       r.rows = rows.last - rows.first, r.columns = columns.last - columns.first;
       if (r.columns == 0) r.rows = 0;
-      for (int64_t x = first; x < columns.end; x += pixels_at_once) {
-        if (r.rows > 0) {
-          r.src = src.at<float>(n, q * d.h.stride + h.first_shift + rows.first * h.shift_step,
-                                x * d.w.stride + w.first_shift + columns.first * w.shift_step);
-          r.weights =
-              weights.at<float>(0, h.first_tap + rows.first * h.tap_step, w.first_tap + columns.first * w.tap_step);
-        }
-        const int64_t to = w.offset + x * d.w.step;
-        r.dst = dst.at<float>(n, y, to);
-        r.residual = e.residual ? e.residual.at<float>(n, y, to) : nullptr;
-        r.gate = e.gate ? e.gate.at<float>(n, y, to) : nullptr;
-        with_constant<pixels_at_once>(least(pixels_at_once, columns.end - x),
-                                      [&]<int X>() { all_channels<X>(r, a, dst.shape.c); });
+      if (r.rows > 0) {
+        r.src = src.at<float>(n, q * d.h.stride + h.first_shift + rows.first * h.shift_step,
+                              first * d.w.stride + w.first_shift + columns.first * w.shift_step);
+        r.weights =
+            weights.at<float>(0, h.first_tap + rows.first * h.tap_step, w.first_tap + columns.first * w.tap_step);
       }
+      const int64_t to = w.offset + first * d.w.step;
+      r.dst = dst.at<float>(n, y, to);
+      r.residual = e.residual ? e.residual.at<float>(n, y, to) : nullptr;
+      r.gate = e.gate ? e.gate.at<float>(n, y, to) : nullptr;
+      run_pixels(r, a, columns.end - first, dst.shape.c);
     });
   }
 }

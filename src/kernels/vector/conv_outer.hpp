@@ -12,7 +12,8 @@ struct Pixels {
   const float *fine, *coarse;
   int64_t fine_block, fine_step, fine_row, coarse_step, coarse_row;
   int64_t rows, columns;
-  bool first = false;  ///< the sums begin with these pixels: what was there is not read
+  bool first = false;                      ///< the sums begin with these pixels: what was there is not read
+  int64_t fine_next = 0, coarse_next = 0;  ///< floats to the pixels that follow: they are asked for
 };
 
 /// sums[m][v] += sum over pixels of coarse[m] * fine[v]. The sums are asked for at the start and read at the end: they
@@ -32,8 +33,12 @@ template <int M, int V>
     const float *f = fine, *g = coarse;
     for (int64_t x = 0; x < p.columns; ++x, f += p.fine_step, g += p.coarse_step) {
       vfloat w[V];
+      __builtin_prefetch(g + p.coarse_next, 0, 2);  // into L2
 #pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) w[v] = load(f + v * lanes);
+      for (int v = 0; v < V; ++v) {
+        __builtin_prefetch(f + p.fine_next + v * lanes, 0, 2);
+        w[v] = load(f + v * lanes);
+      }
 #pragma GCC unroll 16
       for (int m = 0; m < M; ++m) {
         const vfloat diff = broadcast(g[m]);
@@ -53,11 +58,13 @@ template <int M, int V>
 }
 
 /// `length` channels of the fine map against coarse channels [0, channels).
-inline void outer_run(const Pixels& p, int64_t length, int64_t channels, float* sums, int64_t sums_row) {
+inline void outer_run(Pixels p, int64_t length, int64_t channels, float* sums, int64_t sums_row) {
   const int64_t tiles = (channels + tile_rows - 1) / tile_rows;
   const float* fine = p.fine;
-  for (int64_t i = 0; i < length; i += 2 * lanes, fine += p.fine_block) {
-    for (int64_t t = 0; t < tiles; ++t) {
+  const int64_t fine_next = p.fine_next;
+  for (int64_t i = 0; i < length; i += 2 * lanes, fine += p.fine_block, p.coarse_next = 0) {  // once is enough
+    p.fine_next = fine_next;
+    for (int64_t t = 0; t < tiles; ++t, p.fine_next = 0) {
       const int64_t o = part(channels, t, tiles), count = part(channels, t + 1, tiles) - o;
       float* to = sums + o * sums_row + i;
       with_constant<tile_rows>(count, [&]<int M>() {

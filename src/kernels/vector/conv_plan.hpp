@@ -32,8 +32,9 @@ struct Gather {
   int64_t in_block = 0, in_blocks = 0;  ///< source channels of a panel
   int64_t rows = 0, bands = 0;          ///< destination rows (of a phase) of a band
   int64_t out_blocks = 0, out_groups = 0;
-  bool prepacked = true;  ///< the weights are in Arguments::packed; else panels are packed as needed
-  bool in_place = false;  ///< one tap and no border: a plain source is read where it is
+  bool prepacked = true;   ///< the weights are in Arguments::packed; else panels are packed as needed
+  bool in_place = false;   ///< one tap and no border: a plain source is read where it is
+  bool pointwise = false;  ///< in_place, one phase, and so few weights that they stay in L2
   bool tapwise = false;  ///< atrous, of many channels: tap by tap from where the source is, without those in the border
   int64_t band_floats = 0, sum_floats = 0, panel_floats = 0;
   int64_t thread_floats() const { return band_floats + sum_floats + panel_floats; }
@@ -41,6 +42,18 @@ struct Gather {
 
 /// Pixels for which two vectors of the fine map, and as much of the coarse map, stay in the L1 cache.
 inline constexpr int64_t outer_pixels = 144;
+
+/// The weight gradient of a 1x1 convolution of stride 1 as one matrix product over all pixels: the channels of one map
+/// are broadcast, those of the other are in vectors.
+struct PointProduct {
+  bool on = false;
+  bool swapped = false;          ///< the fine map's channels are broadcast
+  int64_t broadcast_groups = 0;  ///< of channels, a chunk's share
+  int64_t vector_group = 0, vector_groups = 0;
+  int64_t slabs = 0, bands = 0;  ///< bands of pixels, dealt to slabs in order
+  int64_t sums_row = 0, sum_floats = 0, band_floats = 0;
+  int64_t thread_floats() const { return sum_floats + band_floats; }
+};
 
 /// diff_w(o, k, i) = sum over coarse pixels q of fine(q stride - pad + k dilation, i) coarse(q, o).
 struct Correlation {
@@ -54,8 +67,16 @@ struct Correlation {
   int64_t tap_pitch = 0, run_pitch = 0;    ///< most floats of a tap, and of a row of taps, in a chunk's sums
   int64_t sums_row = 0;                    ///< floats of a coarse channel in a chunk's sums
   int64_t sum_floats = 0, fine_floats = 0, coarse_floats = 0;
+  PointProduct point;  ///< for plain maps, where it is on
   int64_t thread_floats() const { return sum_floats + fine_floats + coarse_floats; }
   int64_t weights() const { return kernel.h * kernel.w * fine.c * coarse.c; }
+  int64_t scratch_floats(int64_t threads) const {
+    const auto floats = [&](const auto& way) {
+      return (way.slabs > 1 ? way.slabs * weights() : 0) + threads * way.thread_floats();
+    };
+    const int64_t general = floats(*this), products = floats(point);
+    return general > products ? general : products;
+  }
 };
 
 /// Every channel by itself, in all passes, vectorised over the channels.

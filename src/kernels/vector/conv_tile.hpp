@@ -1,6 +1,6 @@
 // The register tile of a matrix product whose left matrix is read from memory pixel by pixel (or tile by tile).
 #pragma once
-#include "core/simd.hpp"
+#include "kernels/vector/maps.hpp"
 
 namespace pixelwise::PIXELWISE_ISA {
 
@@ -9,12 +9,14 @@ struct Run {
   const float* panel;  ///< [length][V * lanes]
 };
 
-/// sums[m][v] = init + sum over runs and k < length of x[m * step + offset + k] * panel[k][v].
+/// The sums of M x V vectors, from registers: sums[m][v] = init + sum over runs and k < length of
+/// x[m * step + offset + k] * panel[k][v]; then leave(m, v, sum) for each.
 /// next: the x of the call that follows. It and the panel are asked for while this one computes: the processor does not
 /// follow so many rows by itself, and they may lie beyond the L2 cache.
-template <int M, int V>
-[[gnu::noinline]] void tile(const float* x, const float* next, int64_t step, const Run* runs, int64_t run_count,
-                            int64_t length, const float* init, int64_t init_step, float* sums) {
+template <int M, int V, class Leave>
+[[gnu::always_inline]] inline void sum_tile(const float* x, const float* next, int64_t step, const Run* runs,
+                                            int64_t run_count, int64_t length, const float* init, int64_t init_step,
+                                            const Leave& leave) {
   constexpr int64_t line = 16, ahead = 64;  // floats of a cache line; steps of k
   vfloat c[M][V];
 #pragma GCC unroll 16
@@ -46,7 +48,40 @@ template <int M, int V>
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) store(sums + (m * V + v) * lanes, c[m][v]);
+    for (int v = 0; v < V; ++v) leave(m, v, c[m][v]);
+}
+
+/// The sums go to memory: [M][V * lanes].
+template <int M, int V>
+[[gnu::noinline]] void tile(const float* x, const float* next, int64_t step, const Run* runs, int64_t run_count,
+                            int64_t length, const float* init, int64_t init_step, float* sums) {
+  sum_tile<M, V>(x, next, step, runs, run_count, length, init, init_step,
+                 [&](int m, int v, vfloat sum) { store(sums + (m * V + v) * lanes, sum); });
+}
+
+/// Where the sums of a tile are results already: pixels `pixel` floats apart, the last vector with `last` lanes.
+struct Results {
+  float* to;
+  int64_t pixel, last;
+  Activation act;
+  bool past;  ///< the caches: all is aligned
+};
+
+template <int M, int V>
+[[gnu::noinline]] void result_tile(const float* x, const float* next, int64_t step, const Run& run, int64_t length,
+                                   const float* init, const Results& r) {
+  if (!r.past) {
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m)
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) __builtin_prefetch(r.to + m * r.pixel + v * lanes, 1);
+  }
+  sum_tile<M, V>(x, next, step, &run, 1, length, init, 0, [&](int m, int v, vfloat sum) {
+    float* to = r.to + m * r.pixel + v * lanes;
+    if (r.act != Activation::none) sum = activate(sum, r.act);
+    if (v + 1 == V && r.last < lanes) return store_tail(to, sum, r.last);
+    r.past ? stream(to, sum) : store(to, sum);
+  });
 }
 
 }  // namespace pixelwise::PIXELWISE_ISA

@@ -136,9 +136,95 @@ void run_chunk(const Correlation& c, const Arguments& a, const Chunk& chunk, int
   }
 }
 
+// Are both maps plain, and their pixels one long row?
+bool in_one_row(const Arguments& a) {
+  for (const Source& s : a.src) {
+    const View& v = s.view;
+    if (!s.plain() || v.row_stride != v.shape.w * v.pixel_stride || v.image_stride != v.shape.h * v.row_stride)
+      return false;
+  }
+  return true;
+}
+
+// Blocks of two vectors of channels, one behind the other.
+void pack_blocks(const float* from, int64_t step, int64_t pixels, int64_t channels, float* to) {
+  for (int64_t x = 0; x < pixels; ++x, from += step, to += 2 * lanes) {
+    float* block = to;
+    for (int64_t i = 0; i < channels; i += 2 * lanes, block += pixels * 2 * lanes) {
+      store(block, load_some(from + i, channels - i));
+      if (i + lanes < channels) store(block + lanes, load_some(from + i + lanes, channels - i - lanes));
+    }
+  }
+}
+
+// What one chunk of a PointProduct owns.
+struct Patch {
+  int64_t row, rows, column, columns;  // channels that are broadcast, and those in vectors
+};
+
+void leave(const Correlation& c, const Destination& dst, const Patch& patch, const float* sums, float* slab) {
+  const bool swapped = c.point.swapped, add = !slab && dst.mode == Mode::add;
+  const int64_t of_coarse = slab ? c.fine.c : dst.view.image_stride;
+  const int64_t row_step = swapped ? 1 : of_coarse, step = swapped ? of_coarse : 1;
+  float* to = (slab ? slab : dst.view.as<float>()) + patch.row * row_step + patch.column * step;
+  for (int64_t m = 0; m < patch.rows; ++m, sums += c.point.sums_row, to += row_step) {
+    if (add) {
+      for (int64_t j = 0; j < patch.columns; ++j) to[j * step] += sums[j];
+    } else if (swapped) {
+      for (int64_t j = 0; j < patch.columns; ++j) to[j * step] = sums[j];
+    } else {
+      std::memcpy(to, sums, static_cast<size_t>(patch.columns) * sizeof(float));
+    }
+  }
+}
+
+void multiply(const Correlation& c, const Arguments& a) {
+  const PointProduct& product = c.point;
+  const View &fine = a.src[static_cast<size_t>(c.fine_operand)].view,
+             &coarse = a.src[static_cast<size_t>(1 - c.fine_operand)].view;
+  const View &broadcast = product.swapped ? fine : coarse, &vectors = product.swapped ? coarse : fine;
+  const int64_t pixels = coarse.shape.pixels();
+  float* slabs = reinterpret_cast<float*>(a.scratch);
+  float* threads = slabs + (product.slabs > 1 ? product.slabs * c.weights() : 0);
+  parallel_for(product.slabs * product.broadcast_groups * product.vector_groups, [&](int64_t index, int thread) {
+    const int64_t slab = index % product.slabs, group = index / product.slabs % product.broadcast_groups;
+    Patch patch{};
+    patch.row = part(broadcast.shape.c, group, product.broadcast_groups);
+    patch.rows = part(broadcast.shape.c, group + 1, product.broadcast_groups) - patch.row;
+    patch.column = index / product.slabs / product.broadcast_groups * product.vector_group;
+    patch.columns = least(product.vector_group, vectors.shape.c - patch.column);
+    float *sums = threads + thread * product.thread_floats(), *packed = sums + product.sum_floats;
+    const int64_t first = part(product.bands, slab, product.slabs), last = part(product.bands, slab + 1, product.slabs);
+    for (int64_t band = first; band < last; ++band) {
+      const int64_t x = part(pixels, band, product.bands);
+      Pixels p{};
+      p.rows = 1, p.columns = part(pixels, band + 1, product.bands) - x;
+      p.first = band == first;
+      p.coarse = broadcast.as<float>() + x * broadcast.pixel_stride + patch.row;
+      p.coarse_step = broadcast.pixel_stride, p.coarse_next = p.columns * p.coarse_step;
+      p.fine = vectors.as<float>() + x * vectors.pixel_stride + patch.column;
+      p.fine_step = vectors.pixel_stride, p.fine_next = p.columns * p.fine_step, p.fine_block = 2 * lanes;
+      // Pixels that far apart meet in the same sets of the L1 cache; and nobody reads past the end of the map.
+      const bool meet = p.fine_step % 64 == 0, past_end = patch.columns % lanes != 0 && band + 1 == product.bands;
+      if (meet || past_end) {
+        pack_blocks(p.fine, p.fine_step, p.columns, patch.columns, packed);
+        p.fine = packed, p.fine_step = 2 * lanes, p.fine_block = p.columns * p.fine_step, p.fine_next = 0;
+      }
+      outer_run(p, patch.columns, patch.rows, sums, product.sums_row);
+    }
+    leave(c, a.dst[0], patch, sums, product.slabs > 1 ? slabs + slab * c.weights() : nullptr);
+  });
+  if (product.slabs > 1) add_slabs(a.dst[0], slabs, product.slabs);
+}
+
 }  // namespace
 
 void correlate(const Correlation& c, const Arguments& a) {
+  if (c.point.on && in_one_row(a)) {
+    multiply(c, a);
+    if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
+    return;
+  }
   const int64_t tap_groups = (c.kernel.h + c.tap_rows - 1) / c.tap_rows;
   float* slabs = reinterpret_cast<float*>(a.scratch);
   float* threads = slabs + (c.slabs > 1 ? c.slabs * c.weights() : 0);

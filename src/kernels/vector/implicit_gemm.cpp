@@ -221,6 +221,57 @@ void gather_block(const Gather& g, const Arguments& a, const Band& band, const B
   });
 }
 
+// Where rows adjoin in all maps, they are one.
+Shape rows_of(const Gather& g, const Arguments& a) {
+  const auto adjoin = [](const View& v) {
+    return !v || (v.row_stride == v.shape.w * v.pixel_stride && v.image_stride == v.shape.h * v.row_stride);
+  };
+  const bool all =
+      adjoin(a.src[0].view) && adjoin(a.dst[0].view) && adjoin(a.epilogue.residual) && adjoin(a.epilogue.gate);
+  return all && g.h.stride == 1 && g.w.stride == 1 ? Shape{1, 1, g.dst.pixels(), g.dst.c} : g.dst;
+}
+
+// 1x1 of few weights: all results of a few pixels are computed together, so that pixels are read and written whole and
+// in the order of memory.
+void pointwise(const Gather& g, const Arguments& a) {
+  const View &src = a.src[0].view, &dst = a.dst[0].view;
+  const Epilogue& e = a.epilogue;
+  const Writer writer(a.dst[0]);
+  const bool direct = !e.scale && !e.residual && !e.gate && !writer.add;
+  const bool past = writer.past && dst.pixel_stride % lanes == 0 && reinterpret_cast<uintptr_t>(dst.data) % 64 == 0;
+  const Shape rows = rows_of(g, a);
+  const int64_t tiles = (rows.w + tile_rows - 1) / tile_rows, total = rows.n * rows.h * tiles;
+  const int64_t chunks = least(most(total / 4, 1), 64), step = g.w.stride * src.pixel_stride;
+  parallel_for(chunks, [&](int64_t chunk, int thread) {
+    float* sums = reinterpret_cast<float*>(a.scratch) + thread * g.thread_floats() + g.band_floats;
+    float* bias = sums + tile_rows * g.block;
+    std::memset(bias, 0, static_cast<size_t>(g.out_blocks * g.block) * sizeof(float));
+    if (a.parameters.size() > 1 && a.parameters[1])
+      std::memcpy(bias, a.parameters[1].as<float>(), static_cast<size_t>(g.dst.c) * sizeof(float));
+    for (int64_t i = part(total, chunk, chunks); i < part(total, chunk + 1, chunks); ++i) {
+      const int64_t n = i / tiles / rows.h, y = i / tiles % rows.h;
+      const int64_t x0 = part(rows.w, i % tiles, tiles), pixels = part(rows.w, i % tiles + 1, tiles) - x0;
+      const float *from = src.at<float>(n, y * g.h.stride, 0) + x0 * step, *next = from + pixels * step;
+      float* to = dst.at<float>(n, y, 0) + x0 * dst.pixel_stride;
+      for (int64_t b = 0; b < g.out_blocks; ++b) {
+        const Block block = block_of(g, b);
+        const int64_t vectors = block.width / lanes;
+        const Run run{0, reinterpret_cast<const float*>(a.packed) + panel_offset(g, block, 0, g.src.c, 0)};
+        const Results results{to + block.o0, dst.pixel_stride, least(lanes, g.dst.c - block.o0 - (vectors - 1) * lanes),
+                              e.act, past};
+        with_constant<tile_rows>(pixels, [&]<int M>() {
+          if (direct)
+            return vectors == 1 ? result_tile<M, 1>(from, next, step, run, g.src.c, bias + block.o0, results)
+                                : result_tile<M, 2>(from, next, step, run, g.src.c, bias + block.o0, results);
+          vectors == 1 ? tile<M, 1>(from, next, step, &run, 1, g.src.c, bias + block.o0, 0, sums)
+                       : tile<M, 2>(from, next, step, &run, 1, g.src.c, bias + block.o0, 0, sums);
+        });
+        if (!direct) leave(g, a, block, n, y, x0, pixels, sums);
+      }
+    }
+  });
+}
+
 }  // namespace
 
 void gather_pack(const Gather& g, const Arguments& a) {
@@ -239,6 +290,7 @@ void gather_pack(const Gather& g, const Arguments& a) {
 
 void gather(const Gather& g, const Arguments& a) {
   const bool in_place = g.in_place && a.src[0].plain();
+  if (g.pointwise && in_place) return pointwise(g, a);
   parallel_for(g.dst.n * g.bands * g.out_groups, [&](int64_t chunk, int thread) {
     float* scratch = reinterpret_cast<float*>(a.scratch) + thread * g.thread_floats();
     const int64_t group = chunk % g.out_groups, index = chunk / g.out_groups % g.bands;

@@ -1,7 +1,7 @@
 // layers [MODEL...]: times every distinct convolution of the models (default: those of tools/compare) in all passes, as
 // Pixelwise and as oneDNN compute it, in turn and on the same numbers. A line for each: shape, pass, ms, oneDNN's ms,
 // GFLOP/s, percent of the peak, how many times as fast, how far apart (of the largest output), kernels.
-// BATCH and PRECISION (fp32, strict) come from the environment.
+// BATCH, PRECISION (fp32, strict) and ONLY (a part of the name of the layers that are timed) come from the environment.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -161,12 +161,14 @@ int main(int argc, char** argv) {
   const int64_t batch = std::atoll(setting("BATCH", "1"));
   const Precision precision =
       std::string(setting("PRECISION", "fp32")) == "strict" ? Precision::strict : Precision::fp32;
+  const std::string only = setting("ONLY", "");
   double peak = 0;
   std::set<std::string> done;
   for (const std::string& model : models) {
     peak = std::max(peak, peak_gflops());
     for (const Layer& layer : layers_of(model, batch)) {
-      if (done.insert(layer.one.name).second) time_layer(layer, precision, peak);
+      const std::string& name = layer.one.name;
+      if (name.find(only) != std::string::npos && done.insert(name).second) time_layer(layer, precision, peak);
     }
   }
 }
