@@ -9,7 +9,8 @@ struct Run {
   const float* panel;  ///< [length][V * lanes]
 };
 
-/// sums[m][v] = init + sum over runs and k < length of x[m * step + offset + k] * panel[k][v].
+/// sums[m][v] = init + sum over runs and k < length of x[m * step + offset + k] * panel[k][v]. The sum is added as a
+/// whole: what a few hundred channels give is rounded less than what is added to all channels before, one by one.
 /// next: the x of the call that follows. It and the panel are asked for while this one computes: the processor does not
 /// follow so many rows by itself, and they may lie beyond the L2 cache.
 template <int M, int V>
@@ -20,7 +21,7 @@ template <int M, int V>
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) c[m][v] = load(init + m * init_step + v * lanes);
+    for (int v = 0; v < V; ++v) c[m][v] = zero();
   for (int64_t r = 0; r < run_count; ++r) {
     const float *a = x + runs[r].offset, *b = runs[r].panel, *wanted = next + runs[r].offset;
     for (int64_t k0 = 0; k0 < length; k0 += line, wanted += line) {
@@ -46,7 +47,7 @@ template <int M, int V>
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) store(sums + (m * V + v) * lanes, c[m][v]);
+    for (int v = 0; v < V; ++v) store(sums + (m * V + v) * lanes, load(init + m * init_step + v * lanes) + c[m][v]);
 }
 
 }  // namespace pixelwise::PIXELWISE_ISA
