@@ -16,12 +16,14 @@ constexpr int64_t weights_bytes = 40 << 20;   // of the coarse map's tiles, for 
 constexpr int64_t prepacked_bytes = 16 << 20;
 
 // Many weights are transformed as they are needed, a panel at a time, which is still in the L2 cache when it is used.
+// The channels of a panel are summed by themselves: with many points, long sums would be rounded too much.
 void block_channels(Winograd& w, int64_t lanes) {
   w.block = 2 * lanes;
   w.out_blocks = ceil_div(w.dst.c, w.block);
   w.prepacked = 4 * w.points() * w.src.c * w.dst.c <= prepacked_bytes;
-  const int64_t most = w.prepacked ? 512 : std::max<int64_t>(16, made_bytes / (4 * w.points() * w.block) / 16 * 16);
-  w.in_blocks = ceil_div(w.src.c, most);
+  const int64_t fitting = std::max<int64_t>(16, made_bytes / (4 * w.points() * w.block) / 16 * 16);
+  const int64_t summed = w.points() > 64 ? 32 : 512;
+  w.in_blocks = ceil_div(w.src.c, w.prepacked ? summed : std::min(fitting, summed));
   w.in_block = round_up(ceil_div(w.src.c, w.in_blocks), 16);
   w.in_blocks = ceil_div(w.src.c, w.in_block);
 }

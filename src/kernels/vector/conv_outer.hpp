@@ -15,14 +15,15 @@ struct Pixels {
   bool first = false;  ///< the sums begin with these pixels: what was there is not read
 };
 
-/// sums[m][v] += sum over pixels of coarse[m] * fine[v]
+/// sums[m][v] += sum over pixels of coarse[m] * fine[v]; added as a whole, which rounds less than to add pixel by
+/// pixel.
 template <int M, int V>
 [[gnu::noinline]] void outer(const Pixels& p, const float* fine, const float* coarse, float* sums, int64_t sums_row) {
   vfloat c[M][V];
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) c[m][v] = p.first ? zero() : load(sums + m * sums_row + v * lanes);
+    for (int v = 0; v < V; ++v) c[m][v] = zero();
   for (int64_t y = 0; y < p.rows; ++y, fine += p.fine_row, coarse += p.coarse_row) {
     const float *f = fine, *g = coarse;
     for (int64_t x = 0; x < p.columns; ++x, f += p.fine_step, g += p.coarse_step) {
@@ -40,7 +41,10 @@ template <int M, int V>
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) store(sums + m * sums_row + v * lanes, c[m][v]);
+    for (int v = 0; v < V; ++v) {
+      float* sum = sums + m * sums_row + v * lanes;
+      store(sum, p.first ? c[m][v] : load(sum) + c[m][v]);
+    }
 }
 
 /// `length` channels of the fine map against coarse channels [0, channels).

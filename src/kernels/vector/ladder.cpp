@@ -76,19 +76,20 @@ void transform_panel(const LadderProblem& p, int64_t panel, float* weights) {
           taps[k][lane] = o < p.out ? p.weights[(o * 9 + k) * in + i] : 0;
         }
       transform_weights<Axes<F43>>([&](int r, int c) { return taps[r * 3 + c]; },
-                             [&](int r, int c, vfloat u) {
-                               store(weights + (((panel * 6 + r) * 6 + c) * in + i) * panel_width + v * lanes, u);
-                             });
+                                   [&](int r, int c, vfloat u) {
+                                     store(weights + (((panel * 6 + r) * 6 + c) * in + i) * panel_width + v * lanes, u);
+                                   });
     }
 }
 
 void transform_tiles(const Winograd& w, const Framed& framed, int64_t n, int64_t y, int64_t width) {
   for (int64_t tile = 0; tile * 4 < width; ++tile)
     for (int64_t c = 0; c < w.in; c += lanes)
-      transform_source<Axes<F43>>([&](int i, int j) { return load_some(framed.at(n, y + i, tile * 4 + j) + c, w.in - c); },
-                            [&](int i, int j, vfloat d) {
-                              store_some(w.source + ((i * 6 + j) * w.tiles + tile) * w.in + c, d, w.in - c);
-                            });
+      transform_source<Axes<F43>>(
+          [&](int i, int j) { return load_some(framed.at(n, y + i, tile * 4 + j) + c, w.in - c); },
+          [&](int i, int j, vfloat d) {
+            store_some(w.source + ((i * 6 + j) * w.tiles + tile) * w.in + c, d, w.in - c);
+          });
 }
 
 void multiply_places(const Winograd& w, int64_t panel) {
