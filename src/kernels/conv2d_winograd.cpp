@@ -11,16 +11,21 @@ namespace {
 
 constexpr int64_t private_bytes = 832 << 10;  // of a thread's transformed tiles and sums: they stay in its L2 cache
 constexpr int64_t shared_bytes = 8 << 20;     // of a band that all threads share: it stays in the L3 cache
+constexpr int64_t made_bytes = 640 << 10;     // of a panel of weights that is made as needed
 constexpr int64_t weights_bytes = 40 << 20;   // of the coarse map's tiles, for a weight gradient
 constexpr int64_t prepacked_bytes = 16 << 20;
 
+// Many weights are transformed as they are needed, a panel at a time, which is still in the L2 cache when it is used.
+// The channels of a panel are summed by themselves: with many points, long sums would be rounded too much.
 void block_channels(Winograd& w, int64_t lanes) {
   w.block = 2 * lanes;
   w.out_blocks = ceil_div(w.dst.c, w.block);
-  w.in_blocks = ceil_div(w.src.c, 512);
+  w.prepacked = 4 * w.points() * w.src.c * w.dst.c <= prepacked_bytes;
+  const int64_t fitting = std::max<int64_t>(16, made_bytes / (4 * w.points() * w.block) / 16 * 16);
+  const int64_t summed = w.points() > 64 ? 32 : 512;
+  w.in_blocks = ceil_div(w.src.c, w.prepacked ? summed : std::min(fitting, summed));
   w.in_block = round_up(ceil_div(w.src.c, w.in_blocks), 16);
   w.in_blocks = ceil_div(w.src.c, w.in_block);
-  w.prepacked = 4 * w.points() * w.src.c * w.dst.c <= prepacked_bytes;
 }
 
 void block_tiles(Winograd& w, int64_t lanes) {
@@ -40,24 +45,27 @@ void block_tiles(Winograd& w, int64_t lanes) {
   w.group = w.prepacked ? std::min(w.band, most) : w.band;
 }
 
-// An algorithm of vector/winograd_transform.hpp: a tile of so many pixels along an axis, for a kernel of so many taps,
+// An algorithm of vector/winograd_transform.hpp: a tile of so many pixels, for a kernel of so many taps along an axis,
 // by so many multiplications.
 struct Algorithm {
   const char* name;
-  int64_t tile, taps, side;
+  Size tile;
+  int64_t taps;
+  Size side;
 };
-constexpr Algorithm f27{"winograd2", 2, 7, 8}, f33{"winograd3", 3, 3, 5}, f43{"winograd4", 4, 3, 6},
-    f63{"winograd6", 6, 3, 8}, pairs{"winograd_pairs", 2, 3, 3};
+constexpr Algorithm f47{"winograd4x2", {4, 2}, 7, {10, 8}}, f33{"winograd3", {3, 3}, 3, {5, 5}},
+    f43{"winograd4", {4, 4}, 3, {6, 6}}, f63{"winograd6", {6, 6}, 3, {8, 8}},
+    pairs{"winograd_pairs", {2, 2}, 3, {3, 3}};
 
 // Tiles of a sub-image, along both axes.
 Size tiles_of(Size map, Size dilation, const Algorithm& f) {
-  return {ceil_div(ceil_div(map.h, dilation.h), f.tile), ceil_div(ceil_div(map.w, dilation.w), f.tile)};
+  return {ceil_div(ceil_div(map.h, dilation.h), f.tile.h), ceil_div(ceil_div(map.w, dilation.w), f.tile.w)};
 }
 
 // Multiplications of an image, for each pair of a source and a destination channel.
 int64_t products(Size map, Size dilation, const Algorithm& f) {
   const Size tiles = tiles_of(map, dilation, f);
-  return std::min(dilation.h, map.h) * std::min(dilation.w, map.w) * tiles.h * tiles.w * f.side * f.side;
+  return std::min(dilation.h, map.h) * std::min(dilation.w, map.w) * tiles.h * tiles.w * f.side.h * f.side.w;
 }
 
 bool is_pairs(const Algorithm& f) { return f.side == pairs.side; }
@@ -108,7 +116,7 @@ WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, co
     w.map.band = all;
     return w;
   }
-  group(f.side <= 6 ? 64 : 32);  // the sums take a third of the cache
+  group(w.map.points() <= 36 ? 64 : 32);  // the sums take a third of the cache
   w.coarse_pitch = w.out_group;
   w.slabs = std::min({ceil_div(16, w.in_blocks * w.out_groups), all, int64_t{8}});
   w.in_group = 1;
@@ -173,7 +181,7 @@ int64_t live_taps(int64_t map, int64_t kernel, int64_t pad, int64_t dilation) {
 
 // The algorithm that multiplies least, where that outweighs what larger tiles transform more.
 Algorithm best_algorithm(const Convolution& conv, const Problem& problem) {
-  if (conv.kernel.h == 7) return f27;
+  if (conv.kernel.h == 7) return f47;
   const Size map = tiled_map(conv, problem);
   Algorithm best = 6 * products(map, conv.dilation, f63) <= 5 * products(map, conv.dilation, f43) ? f63 : f43;
   for (const Algorithm& f : {f33, pairs}) {
@@ -189,7 +197,7 @@ Algorithm best_algorithm(const Convolution& conv, const Problem& problem) {
 Candidates winograd_kernels(const Convolution& conv, const Problem& problem) {
   const Algorithm best = best_algorithm(conv, problem);
   Candidates all{winograd_kernel(conv, problem, best)};
-  for (const Algorithm& f : {f43, f63, f33, pairs, f27}) {
+  for (const Algorithm& f : {f43, f63, f33, pairs, f47}) {
     if (std::string(f.name) != best.name) all.push_back(winograd_kernel(conv, problem, f));
   }
   return all;

@@ -312,8 +312,8 @@ TEST(Conv2d, WinogradErrsByLessThanPrecisionAllows) {
                        {"sub-images of 3x3", {1, 26, 27, 128}, 40, {3, 3}, {1, 1}, {9, 9}, {9, 9}},
                        {"pairs", {1, 13, 18, 128}, 40, {3, 3}, {1, 1}, {9, 9}, {9, 9}},
                        {"many weights", {1, 7, 5, 600}, 200, {3, 3}, {1, 1}, {1, 1}},
-                       {"7x7", {1, 14, 11, 64}, 64, {7, 7}, {1, 1}, {3, 3}},
-                       {"7x7, many weights", {1, 5, 4, 600}, 70, {7, 7}, {1, 1}, {3, 3}},
+                       {"7x7", {1, 14, 11, 512}, 24, {7, 7}, {1, 1}, {3, 3}},
+                       {"7x7, many weights", {1, 5, 4, 600}, 100, {7, 7}, {1, 1}, {3, 3}},
                        {"many weights, many images", {9, 2, 1, 200}, 600, {3, 3}, {1, 1}, {1, 1}}};
   for (const Case& c : deep) {
     size_t kernels = 0;
@@ -366,7 +366,7 @@ TEST(Conv2d, WinogradServesPrecisionFp32WhereItPays) {
   EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {1, 1}), "winograd4");
   EXPECT_EQ(selected(Precision::fp32, {1, 24, 24, 256}, {1, 1}), "winograd6");
   EXPECT_EQ(selected(Precision::fp32, {1, 32, 32, 32}, {2, 2}), "winograd4");
-  EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {1, 1}, 7), "winograd2");
+  EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {1, 1}, 7), "winograd4x2");
   EXPECT_EQ(selected(Precision::strict, {1, 20, 20, 64}, {1, 1}), "implicit_gemm");
   EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 16}, {1, 1}), "implicit_gemm");  // few channels
   EXPECT_EQ(selected(Precision::fp32, {1, 26, 27, 64}, {9, 9}), "winograd3");      // sub-images of 3x3

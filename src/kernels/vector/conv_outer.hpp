@@ -16,8 +16,8 @@ struct Pixels {
   int64_t fine_next = 0, coarse_next = 0;  ///< floats to the pixels that follow: they are asked for
 };
 
-/// sums[m][v] += sum over pixels of coarse[m] * fine[v]. The sums are asked for at the start and read at the end: they
-/// may lie beyond the L2 cache.
+/// sums[m][v] += sum over pixels of coarse[m] * fine[v]; added as a whole, which rounds less than to add pixel by
+/// pixel. The sums are asked for at the start and read at the end: they may lie beyond the L2 cache.
 template <int M, int V>
 [[gnu::noinline]] void outer(const Pixels& p, const float* fine, const float* coarse, float* sums, int64_t sums_row) {
   vfloat c[M][V];

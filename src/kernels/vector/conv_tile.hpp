@@ -10,7 +10,8 @@ struct Run {
 };
 
 /// The sums of M x V vectors, from registers: sums[m][v] = init + sum over runs and k < length of
-/// x[m * step + offset + k] * panel[k][v]; then leave(m, v, sum) for each.
+/// x[m * step + offset + k] * panel[k][v]; then leave(m, v, sum) for each. The sum is added as a whole: what a few hundred
+/// channels give is rounded less than what is added to all channels before, one by one.
 /// next: the x of the call that follows. It and the panel are asked for while this one computes: the processor does not
 /// follow so many rows by itself, and they may lie beyond the L2 cache.
 template <int M, int V, class Leave>
@@ -22,7 +23,7 @@ template <int M, int V, class Leave>
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) c[m][v] = load(init + m * init_step + v * lanes);
+    for (int v = 0; v < V; ++v) c[m][v] = zero();
   for (int64_t r = 0; r < run_count; ++r) {
     const float *a = x + runs[r].offset, *b = runs[r].panel, *wanted = next + runs[r].offset;
     for (int64_t k0 = 0; k0 < length; k0 += line, wanted += line) {
@@ -48,7 +49,7 @@ template <int M, int V, class Leave>
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) leave(m, v, c[m][v]);
+    for (int v = 0; v < V; ++v) leave(m, v, load(init + m * init_step + v * lanes) + c[m][v]);
 }
 
 /// The sums go to memory: [M][V * lanes].

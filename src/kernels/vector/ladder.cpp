@@ -75,20 +75,21 @@ void transform_panel(const LadderProblem& p, int64_t panel, float* weights) {
           const int64_t o = panel * panel_width + v * lanes + lane;
           taps[k][lane] = o < p.out ? p.weights[(o * 9 + k) * in + i] : 0;
         }
-      transform_weights<F43>([&](int r, int c) { return taps[r * 3 + c]; },
-                             [&](int r, int c, vfloat u) {
-                               store(weights + (((panel * 6 + r) * 6 + c) * in + i) * panel_width + v * lanes, u);
-                             });
+      transform_weights<Axes<F43>>([&](int r, int c) { return taps[r * 3 + c]; },
+                                   [&](int r, int c, vfloat u) {
+                                     store(weights + (((panel * 6 + r) * 6 + c) * in + i) * panel_width + v * lanes, u);
+                                   });
     }
 }
 
 void transform_tiles(const Winograd& w, const Framed& framed, int64_t n, int64_t y, int64_t width) {
   for (int64_t tile = 0; tile * 4 < width; ++tile)
     for (int64_t c = 0; c < w.in; c += lanes)
-      transform_source<F43>([&](int i, int j) { return load_some(framed.at(n, y + i, tile * 4 + j) + c, w.in - c); },
-                            [&](int i, int j, vfloat d) {
-                              store_some(w.source + ((i * 6 + j) * w.tiles + tile) * w.in + c, d, w.in - c);
-                            });
+      transform_source<Axes<F43>>(
+          [&](int i, int j) { return load_some(framed.at(n, y + i, tile * 4 + j) + c, w.in - c); },
+          [&](int i, int j, vfloat d) {
+            store_some(w.source + ((i * 6 + j) * w.tiles + tile) * w.in + c, d, w.in - c);
+          });
 }
 
 void multiply_places(const Winograd& w, int64_t panel) {
@@ -105,7 +106,7 @@ void multiply_places(const Winograd& w, int64_t panel) {
 void transform_back(const Winograd& w, const LadderProblem& p, int64_t row, int64_t y, int64_t o) {
   for (int64_t tile = 0; tile * 4 < p.shape.w; ++tile)
     for (int64_t v = 0; v < V && o + v * lanes < p.out; ++v)
-      transform_result<F43>(
+      transform_result<Axes<F43>>(
           [&](int i, int j) { return load(w.product + (((i * 6 + j) * w.tiles + tile) * V + v) * lanes); },
           [&](int i, int j, vfloat sum) {
             if (y + i >= p.shape.h || tile * 4 + j >= p.shape.w) return;

@@ -12,7 +12,7 @@
 namespace pixelwise::PIXELWISE_ISA {
 namespace {
 
-constexpr int64_t slice = 16;  // source channels whose weights are gathered at a time
+constexpr int64_t slice = 16;  // source channels whose weights are gathered at a time: a cache line of floats
 
 // A block of destination channels: one vector wide where that is enough.
 struct Block {
@@ -30,8 +30,28 @@ struct Place {
 Place place_of(const Winograd& w, int64_t index) {
   const int64_t columns = w.phases.w * w.tiles.w, rows = w.phases.h * w.tiles.h;
   const int64_t column = index % columns, row = index / columns % rows;
-  return {index / columns / rows, row / w.tiles.h + row % w.tiles.h * w.tile * w.dilation.h,
-          column / w.tiles.w + column % w.tiles.w * w.tile * w.dilation.w};
+  return {index / columns / rows, row / w.tiles.h + row % w.tiles.h * w.tile.h * w.dilation.h,
+          column / w.tiles.w + column % w.tiles.w * w.tile.w * w.dilation.w};
+}
+
+// to[c][0..width) = from[o * row + c] for the outputs o < count, 0 for the others. What is `ahead` in each of the rows
+// is asked for: it lies too far apart for the processor to see where it goes on. Into L2: in L1 those lines, some pages
+// apart, would push each other out.
+void transpose_outputs(const float* from, int64_t row, int64_t count, int64_t channels, int64_t width, int64_t ahead,
+                       float* to) {
+  for (int64_t c0 = 0; c0 < channels; c0 += lanes) {
+    for (int64_t o0 = 0; o0 < width; o0 += lanes) {
+      vfloat v[lanes];
+#pragma GCC unroll 16
+      for (int o = 0; o < lanes; ++o) {
+        const float* at = from + (o0 + o) * row + c0;
+        __builtin_prefetch(at + ahead, 0, 2);
+        v[o] = o0 + o < count ? load_some(at, channels - c0) : zero();
+      }
+      transpose(v);
+      for (int64_t c = 0; c < least(lanes, channels - c0); ++c) store(to + (c0 + c) * width + o0, v[c]);
+    }
+  }
 }
 
 // The taps for source channels [c0, c0 + channels) (at most a slice), as to[tap][channel][lane]; 0 in lanes past the
@@ -39,14 +59,14 @@ Place place_of(const Winograd& w, int64_t index) {
 template <class F>
 void gather_taps(const Winograd& w, const View& weights, const Block& block, int64_t c0, int64_t channels, float* to) {
   const int64_t count = least(block.width, w.dst.c - block.o0);
-  constexpr int64_t width = F::taps;
+  constexpr int64_t width = F::taps, taps_ahead = 4;
   for (int64_t k = 0; k < width * width; ++k, to += slice * block.width) {
     if (w.transposed_weights)
       copy_outputs(weights.at<float>(c0, width - 1 - k / width, width - 1 - k % width) + block.o0, weights.image_stride,
                    count, channels, block.width, to);
     else
-      pack_outputs(weights.at<float>(block.o0, k / width, k % width) + c0, weights.image_stride, count, channels,
-                   block.width, to);
+      transpose_outputs(weights.at<float>(block.o0, k / width, k % width) + c0, weights.image_stride, count, channels,
+                        block.width, taps_ahead * weights.pixel_stride, to);
   }
 }
 
@@ -54,14 +74,15 @@ void gather_taps(const Winograd& w, const View& weights, const Block& block, int
 template <class F>
 void make_panel(const Winograd& w, const View& weights, const Block& block, int64_t c0, int64_t channels, float* to) {
   alignas(64) float taps[F::taps * F::taps * slice * 2 * lanes];
-  const int64_t step = Winograd::panel_step(channels, block.width);
+  const int64_t step = Winograd::panel_step(channels, block.width), vectors = block.width / lanes;
   for (int64_t c = 0; c < channels; c += slice) {
     const int64_t some = least(slice, channels - c);
     gather_taps<F>(w, weights, block, c0 + c, some, taps);
-    for (int64_t i = 0; i < some * block.width; i += lanes) {
-      float* panel = to + c * block.width + i;
-      transform_weights<F>([&](int y, int x) { return load(taps + (y * F::taps + x) * slice * block.width + i); },
-                           [&](int y, int x, vfloat v) { store(panel + (y * F::points + x) * step, v); });
+    for (int64_t i = 0; i < some * vectors; ++i) {
+      const float* at = taps + i * lanes;
+      float* panel = to + c * block.width + i * lanes;
+      transform_weights<F>([&](int y, int x) { return load(at + (y * F::taps + x) * slice * block.width); },
+                           [&](int y, int x, vfloat v) { store(panel + F::point(y, x) * step, v); });
     }
   }
 }
@@ -90,14 +111,14 @@ struct Channels {
   int64_t first, last;
 };
 
-// transform(read, c) for every vector of channels c of the size x size pixels from (y0, x0), `dilation` apart, where
+// transform(read, c) for every vector of channels c of the height x width pixels from (y0, x0), `dilation` apart, where
 // read(i, j) is a pixel as the Source gives it; 0 outside the map.
-template <int size, class Fn>
+template <int height, int width, class Fn>
 [[gnu::always_inline]] inline void for_channels(const Source& s, const Channels& channels, const Size& dilation,
                                                 int64_t n, int64_t y0, int64_t x0, const Fn& transform) {
   const Shape& map = s.view.shape;
   const int64_t dy = dilation.h, dx = dilation.w;
-  const bool inside = y0 >= 0 && x0 >= 0 && y0 + (size - 1) * dy < map.h && x0 + (size - 1) * dx < map.w;
+  const bool inside = y0 >= 0 && x0 >= 0 && y0 + (height - 1) * dy < map.h && x0 + (width - 1) * dx < map.w;
   const int64_t row = dy * s.view.row_stride, pixel = dx * s.view.pixel_stride;
   const int64_t origin = n * s.view.image_stride + y0 * s.view.row_stride + x0 * s.view.pixel_stride;
   for (int64_t c = channels.first; c < channels.last; c += lanes) {
@@ -125,10 +146,10 @@ template <int size, class Fn>
 template <class F>
 void source_tile(const Winograd& w, const Source& s, const Channels& channels, const Place& place, float* to,
                  int64_t step) {
-  for_channels<F::inputs>(
+  for_channels<F::H::inputs, F::W::inputs>(
       s, channels, w.dilation, place.n, place.y + w.offset.h, place.x + w.offset.w, [&](const auto& read, int64_t c) {
         float* at = to + c - channels.first;
-        transform_source<F>(read, [&](int i, int j, vfloat v) { store(at + (i * F::points + j) * step, v); });
+        transform_source<F>(read, [&](int i, int j, vfloat v) { store(at + F::point(i, j) * step, v); });
       });
 }
 
@@ -136,10 +157,11 @@ void source_tile(const Winograd& w, const Source& s, const Channels& channels, c
 template <class F>
 void gradient_tile(const Winograd& w, const Source& s, const Channels& channels, const Place& place, float* to,
                    int64_t step) {
-  for_channels<F::results>(s, channels, w.dilation, place.n, place.y, place.x, [&](const auto& read, int64_t c) {
-    float* at = to + c - channels.first;
-    transform_gradient<F>(read, [&](int i, int j, vfloat v) { store(at + (i * F::points + j) * step, v); });
-  });
+  for_channels<F::H::results, F::W::results>(
+      s, channels, w.dilation, place.n, place.y, place.x, [&](const auto& read, int64_t c) {
+        float* at = to + c - channels.first;
+        transform_gradient<F>(read, [&](int i, int j, vfloat v) { store(at + F::point(i, j) * step, v); });
+      });
 }
 
 // The sums of the tile at `place` for a block of channels leave the kernel.
@@ -152,7 +174,7 @@ void result_tile(const Winograd& w, const Arguments& a, const Block& block, cons
   for (int64_t o = 0; o < block.width && block.o0 + o < w.dst.c; o += lanes) {
     const int64_t c = block.o0 + o, left = w.dst.c - c;
     const vfloat start = bias ? load_some(bias + c, left) : zero();
-    transform_result<F>([&](int i, int j) { return load(sums + (i * F::points + j) * step + o); },
+    transform_result<F>([&](int i, int j) { return load(sums + F::point(i, j) * step + o); },
                         [&](int i, int j, vfloat v) {
                           const int64_t y = place.y + i * w.dilation.h, x = place.x + j * w.dilation.w;
                           if (y >= w.dst.h || x >= w.dst.w) return;
@@ -247,16 +269,16 @@ void pack_all(const Winograd& w, const Arguments& a) {
 // fn.template operator()<F>() for the algorithm of the plan.
 template <class Fn>
 void with_filter(const Winograd& w, const Fn& fn) {
-  if (w.kernel == 7) return fn.template operator()<F27>();
-  switch (w.tile) {
+  if (w.kernel == 7) return fn.template operator()<Axes<F47, F27>>();
+  switch (w.tile.h) {
     case 2:
-      return fn.template operator()<Pair>();
+      return fn.template operator()<Axes<Pair>>();
     case 3:
-      return fn.template operator()<F33>();
+      return fn.template operator()<Axes<F33>>();
     case 4:
-      return fn.template operator()<F43>();
+      return fn.template operator()<Axes<F43>>();
     default:
-      return fn.template operator()<F63>();
+      return fn.template operator()<Axes<F63>>();
   }
 }
 
@@ -302,7 +324,7 @@ void leave_weights(const WinogradWeights& w, const Destination& dst, const Chunk
     for (int64_t c = chunk.fine.first; c < chunk.fine.last; c += lanes) {
       const float* sums = chunk.sums + (o - chunk.coarse.first) * w.in_block + c - chunk.fine.first;
       transform_weights_gradient<F>(
-          [&](int i, int j) { return load(sums + (i * F::points + j) * w.sums_step()); },
+          [&](int i, int j) { return load(sums + F::point(i, j) * w.sums_step()); },
           [&](int y, int x, vfloat v) { put_some(dst.view.at<float>(o, y, x) + c, v, chunk.fine.last - c, dst.mode); });
     }
   }

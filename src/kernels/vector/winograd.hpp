@@ -5,15 +5,16 @@
 
 namespace pixelwise {
 
-/// A convolution of stride 1 (or the data gradient of one) by tiles of `tile` x `tile` destination pixels:
+/// A convolution of stride 1 (or the data gradient of one) by tiles of `tile` destination pixels:
 /// dst(q) = sum over k and channels of src(q + offset + k dilation) w(k). A tile's pixels are `dilation` apart, so that
 /// it is a tile of an ordinary convolution between two of the dilation^2 interleaved sub-images.
 struct Winograd {
   Shape src, dst;
   Size offset, dilation;
   bool transposed_weights = false;  ///< the source's channels are the weights' first axis, and the taps are reversed
-  int64_t tile = 4, kernel = 3;     ///< 3, 4 or 6 pixels by 3 taps, 2 by 7, or a Pair: 2 by 3
-  int64_t side = 6;                 ///< points along an axis
+  Size tile;                        ///< pixels: 3x3, 4x4 or 6x6 by 3x3 taps, 4x2 by 7x7, or a Pair: 2x2 by 3x3
+  int64_t kernel = 3;               ///< taps along an axis
+  Size side;                        ///< points along the axes
   Size phases, tiles;               ///< sub-images, and tiles of each, along both axes
   int64_t block = 0;                ///< destination channels of a panel of weights: two vectors
   int64_t out_blocks = 0;
@@ -24,7 +25,7 @@ struct Winograd {
   int64_t pitch = 0;                    ///< floats from tile to tile of the transformed source
   static constexpr int64_t gap = 16;    ///< floats between the points, against aliasing in the caches
 
-  int64_t points() const { return side * side; }
+  int64_t points() const { return side.h * side.w; }
   int64_t count() const { return src.n * phases.h * tiles.h * phases.w * tiles.w; }
   int64_t bands() const { return (count() + band - 1) / band; }
   int64_t source_step() const { return band * pitch + gap; }
