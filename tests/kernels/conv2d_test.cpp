@@ -313,6 +313,7 @@ TEST(Conv2d, WinogradErrsByLessThanPrecisionAllows) {
                        {"pairs", {1, 13, 18, 128}, 40, {3, 3}, {1, 1}, {9, 9}, {9, 9}},
                        {"many weights", {1, 7, 5, 600}, 200, {3, 3}, {1, 1}, {1, 1}},
                        {"7x7", {1, 14, 11, 512}, 24, {7, 7}, {1, 1}, {3, 3}},
+                       {"7x7, many tiles", {1, 90, 100, 16}, 16, {7, 7}, {1, 1}, {3, 3}},
                        {"7x7, many weights", {1, 5, 4, 600}, 100, {7, 7}, {1, 1}, {3, 3}},
                        {"many weights, many images", {9, 2, 1, 200}, 600, {3, 3}, {1, 1}, {1, 1}}};
   for (const Case& c : deep) {

@@ -159,7 +159,7 @@ struct F27 : Filter<2, 7, 3> {
 };
 
 /// The constants of F(4, 7): so many points need care. With +-3/8, +-3/4, +-5/4, +-5/2, nearly the tangents of evenly
-/// spaced angles, the error is a third of that with 1/2, 1, 2, 4; and the polynomials have exact coefficients.
+/// spaced angles, the error is a quarter of that with 1/2, 1, 2, 4; and the polynomials have exact coefficients.
 struct Constants47 {
   float point[4] = {3 / 8.0f, 3 / 4.0f, 5 / 4.0f, 5 / 2.0f};
   float all[4]{};          ///< of the product over the points b of (x^2 - b^2): of x^0, x^2, x^4, x^6; that of x^8 is 1
