@@ -19,7 +19,8 @@ struct Pixels {
 /// sums[m][v] += sum over pixels of coarse[m] * fine[v]; added as a whole, which rounds less than to add pixel by
 /// pixel. The sums are asked for at the start and read at the end: they may lie beyond the L2 cache.
 template <int M, int V>
-[[gnu::noinline]] void outer(const Pixels& p, const float* fine, const float* coarse, float* sums, int64_t sums_row) {
+[[gnu::noinline, gnu::aligned(64)]] void outer(const Pixels& p, const float* fine, const float* coarse, float* sums,
+                                               int64_t sums_row) {
   vfloat c[M][V];
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m) {

@@ -52,9 +52,10 @@ template <int M, int V, class Leave>
     for (int v = 0; v < V; ++v) leave(m, v, load(init + m * init_step + v * lanes) + c[m][v]);
 }
 
-/// The sums go to memory: [M][V * lanes].
+/// The sums go to memory: [M][V * lanes]. (aligned: the loop's place in its cache lines is worth up to a tenth, and would
+/// change with every file linked before it.)
 template <int M, int V>
-[[gnu::noinline]] void tile(const float* x, const float* next, int64_t step, const Run* runs, int64_t run_count,
+[[gnu::noinline, gnu::aligned(64)]] void tile(const float* x, const float* next, int64_t step, const Run* runs, int64_t run_count,
                             int64_t length, const float* init, int64_t init_step, float* sums) {
   sum_tile<M, V>(x, next, step, runs, run_count, length, init, init_step,
                  [&](int m, int v, vfloat sum) { store(sums + (m * V + v) * lanes, sum); });
@@ -69,7 +70,7 @@ struct Results {
 };
 
 template <int M, int V>
-[[gnu::noinline]] void result_tile(const float* x, const float* next, int64_t step, const Run& run, int64_t length,
+[[gnu::noinline, gnu::aligned(64)]] void result_tile(const float* x, const float* next, int64_t step, const Run& run, int64_t length,
                                    const float* init, const Results& r) {
   if (!r.past) {
 #pragma GCC unroll 16
