@@ -17,10 +17,13 @@ constexpr int64_t prepacked_bytes = 16 << 20;
 
 // Many weights are transformed as they are needed, a panel at a time, which is still in the L2 cache when it is used.
 // The channels of a panel are summed by themselves: with many points, long sums would be rounded too much.
-void block_channels(Winograd& w, int64_t lanes) {
+// Where the parameters are fixed, they are transformed once, unless that multiplies them: then they are read from memory no
+// faster than they are transformed.
+void block_channels(Winograd& w, bool fixed, int64_t lanes) {
   w.block = 2 * lanes;
   w.out_blocks = ceil_div(w.dst.c, w.block);
-  w.prepacked = 4 * w.points() * w.src.c * w.dst.c <= prepacked_bytes;
+  w.prepacked = 4 * w.points() * w.src.c * w.dst.c <= prepacked_bytes ||
+                (fixed && w.points() <= 2 * w.kernel * w.kernel);
   const int64_t fitting = std::max<int64_t>(16, made_bytes / (4 * w.points() * w.block) / 16 * 16);
   const int64_t summed = w.points() > 64 ? 32 : 512;
   w.in_blocks = ceil_div(w.src.c, w.prepacked ? summed : std::min(fitting, summed));
@@ -90,7 +93,7 @@ Winograd plan(const Convolution& conv, const Problem& problem, const Algorithm& 
   w.transposed_weights = (problem.pass == Pass::forward) == conv.transposed;
   if (w.transposed_weights && !is_pairs(f))
     w.offset = {conv.pad.h - (conv.kernel.h - 1) * conv.dilation.h, conv.pad.w - (conv.kernel.w - 1) * conv.dilation.w};
-  block_channels(w, lanes);
+  block_channels(w, problem.fixed_parameters, lanes);
   block_tiles(w, lanes);
   return w;
 }

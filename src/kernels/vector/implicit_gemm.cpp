@@ -259,6 +259,8 @@ void pointwise(const Gather& g, const Arguments& a) {
         const Run run{0, reinterpret_cast<const float*>(a.packed) + panel_offset(g, block, 0, g.src.c, 0)};
         const Results results{to + block.o0, dst.pixel_stride, least(lanes, g.dst.c - block.o0 - (vectors - 1) * lanes),
                               e.act, past};
+        const Exit exit{g, a, block, n, y, x0};
+        if (!direct) exit.prepare(0, pixels);
         with_constant<tile_rows>(pixels, [&]<int M>() {
           if (direct)
             return vectors == 1 ? result_tile<M, 1>(from, next, step, run, g.src.c, bias + block.o0, results)
@@ -266,7 +268,7 @@ void pointwise(const Gather& g, const Arguments& a) {
           vectors == 1 ? tile<M, 1>(from, next, step, &run, 1, g.src.c, bias + block.o0, 0, sums)
                        : tile<M, 2>(from, next, step, &run, 1, g.src.c, bias + block.o0, 0, sums);
         });
-        if (!direct) leave(g, a, block, n, y, x0, pixels, sums);
+        if (!direct) exit.leave(0, pixels, sums);
       }
     }
   });
