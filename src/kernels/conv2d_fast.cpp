@@ -54,7 +54,7 @@ void block_rows(Gather& g) {
   g.band_floats = round_up(columns * (g.tapwise ? g.in_block : ((g.rows - 1) * g.h.stride + span + 1) * g.src.c), 16);
   g.sum_floats = (g.in_blocks > 1 ? g.rows : 1) * g.w.count * g.block;
   const int64_t most_tile_rows = 14;
-  if (g.pointwise) g.sum_floats = std::max(g.sum_floats, (most_tile_rows + g.out_blocks) * g.block);
+  if (g.pointwise) g.sum_floats = std::max(g.sum_floats, (most_tile_rows + 3 * g.out_blocks) * g.block);
 }
 
 Gather plan_gather(const Convolution& conv, const Problem& problem, bool from_fine) {

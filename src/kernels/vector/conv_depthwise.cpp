@@ -114,7 +114,7 @@ template <int Rows, int Columns, int Step, int X>
 [[gnu::noinline]] void shared_pixels(const Run& r, const Arguments& a, int64_t c, int64_t vectors, int64_t next) {
   const Epilogue& e = a.epilogue;
   const Writer write(a.dst[0]);
-  const bool direct = !e.scale && !e.residual && !e.gate && !write.add;
+  const bool direct = !e.residual && !e.gate && !write.add;
   for (const int64_t end = c + vectors * lanes; c < end; c += lanes) {
     const float *src = r.src + c, *weights = r.weights + c;
     vfloat sum[X];
@@ -138,8 +138,14 @@ template <int Rows, int Columns, int Step, int X>
       }
     }
 #pragma GCC unroll 4
-    for (int i = 0; i < X; ++i)
-      direct ? write(r.dst + i * r.dst_pixel + c, activate(sum[i], e.act), lanes) : leave(r, a, i, c, sum[i]);
+    for (int i = 0; i < X; ++i) {
+      if (!direct) {
+        leave(r, a, i, c, sum[i]);
+        continue;
+      }
+      if (e.scale) sum[i] = fma(sum[i], load(e.scale.as<float>() + c), load(e.shift.as<float>() + c));
+      write(r.dst + i * r.dst_pixel + c, activate(sum[i], e.act), lanes);
+    }
   }
 }
 

@@ -61,10 +61,12 @@ template <int M, int V>
                  [&](int m, int v, vfloat sum) { store(sums + (m * V + v) * lanes, sum); });
 }
 
-/// Where the sums of a tile are results already: pixels `pixel` floats apart, the last vector with `last` lanes.
+/// Where results go straight from registers, act(scale sum + shift): pixels `pixel` floats apart, the last vector with
+/// `last` lanes.
 struct Results {
   float* to;
   int64_t pixel, last;
+  const float *scale, *shift;  ///< V vectors, or null
   Activation act;
   bool past;  ///< the caches: all is aligned
 };
@@ -80,6 +82,7 @@ template <int M, int V>
   }
   sum_tile<M, V>(x, next, step, &run, 1, length, init, 0, [&](int m, int v, vfloat sum) {
     float* to = r.to + m * r.pixel + v * lanes;
+    if (r.scale) sum = fma(sum, load(r.scale + v * lanes), load(r.shift + v * lanes));
     if (r.act != Activation::none) sum = activate(sum, r.act);
     if (v + 1 == V && r.last < lanes) return store_tail(to, sum, r.last);
     r.past ? stream(to, sum) : store(to, sum);

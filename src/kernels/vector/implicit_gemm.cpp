@@ -237,17 +237,21 @@ void pointwise(const Gather& g, const Arguments& a) {
   const View &src = a.src[0].view, &dst = a.dst[0].view;
   const Epilogue& e = a.epilogue;
   const Writer writer(a.dst[0]);
-  const bool direct = !e.scale && !e.residual && !e.gate && !writer.add;
+  const bool direct = !e.residual && !e.gate && !writer.add;
   const bool past = writer.past && dst.pixel_stride % lanes == 0 && reinterpret_cast<uintptr_t>(dst.data) % 64 == 0;
   const Shape rows = rows_of(g, a);
   const int64_t tiles = (rows.w + tile_rows - 1) / tile_rows, total = rows.n * rows.h * tiles;
   const int64_t chunks = least(most(total / 4, 1), 64), step = g.w.stride * src.pixel_stride;
   parallel_for(chunks, [&](int64_t chunk, int thread) {
     float* sums = reinterpret_cast<float*>(a.scratch) + thread * g.thread_floats() + g.band_floats;
-    float* bias = sums + tile_rows * g.block;
-    std::memset(bias, 0, static_cast<size_t>(g.out_blocks * g.block) * sizeof(float));
-    if (a.parameters.size() > 1 && a.parameters[1])
-      std::memcpy(bias, a.parameters[1].as<float>(), static_cast<size_t>(g.dst.c) * sizeof(float));
+    const int64_t padded = g.out_blocks * g.block;
+    float *bias = sums + tile_rows * g.block, *scale = bias + padded, *shift = scale + padded;
+    std::memset(bias, 0, static_cast<size_t>(3 * padded) * sizeof(float));
+    const auto copy = [&](const View& from, float* to) {
+      if (from) std::memcpy(to, from.as<float>(), static_cast<size_t>(g.dst.c) * sizeof(float));
+    };
+    if (a.parameters.size() > 1) copy(a.parameters[1], bias);
+    copy(e.scale, scale), copy(e.shift, shift);
     for (int64_t i = part(total, chunk, chunks); i < part(total, chunk + 1, chunks); ++i) {
       const int64_t n = i / tiles / rows.h, y = i / tiles % rows.h;
       const int64_t x0 = part(rows.w, i % tiles, tiles), pixels = part(rows.w, i % tiles + 1, tiles) - x0;
@@ -257,8 +261,13 @@ void pointwise(const Gather& g, const Arguments& a) {
         const Block block = block_of(g, b);
         const int64_t vectors = block.width / lanes;
         const Run run{0, reinterpret_cast<const float*>(a.packed) + panel_offset(g, block, 0, g.src.c, 0)};
-        const Results results{to + block.o0, dst.pixel_stride, least(lanes, g.dst.c - block.o0 - (vectors - 1) * lanes),
-                              e.act, past};
+        const Results results{to + block.o0,
+                              dst.pixel_stride,
+                              least(lanes, g.dst.c - block.o0 - (vectors - 1) * lanes),
+                              e.scale ? scale + block.o0 : nullptr,
+                              shift + block.o0,
+                              e.act,
+                              past};
         const Exit exit{g, a, block, n, y, x0};
         if (!direct) exit.prepare(0, pixels);
         with_constant<tile_rows>(pixels, [&]<int M>() {
