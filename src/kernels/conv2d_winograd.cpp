@@ -15,16 +15,15 @@ constexpr int64_t made_bytes = 640 << 10;     // of a panel of weights that is m
 constexpr int64_t weights_bytes = 40 << 20;   // of the coarse map's tiles, for a weight gradient
 constexpr int64_t prepacked_bytes = 16 << 20;
 
-// Many weights are transformed as they are needed, a panel at a time, which is still in the L2 cache when it is used. The
-// sums of all tiles must stay there too, from one block of source channels to the next; where they do not, there is one
-// block. With many points, long sums would be rounded too much.
-// Where the parameters are fixed, they are transformed once, unless that multiplies them: then they are read from memory no
-// faster than they are transformed.
+// Many weights are transformed as they are needed, a panel at a time, which is still in the L2 cache when it is used.
+// The sums of all tiles must stay there too, from one block of source channels to the next; where they do not, there is
+// one block. With many points, long sums would be rounded too much. Where the parameters are fixed, they are
+// transformed once, unless that multiplies them: then they are read from memory no faster than they are transformed.
 void block_channels(Winograd& w, bool fixed, int64_t lanes) {
   w.block = 2 * lanes;
   w.out_blocks = ceil_div(w.dst.c, w.block);
-  w.prepacked = 4 * w.points() * w.src.c * w.dst.c <= prepacked_bytes ||
-                (fixed && w.points() <= 2 * w.kernel * w.kernel);
+  w.prepacked =
+      4 * w.points() * w.src.c * w.dst.c <= prepacked_bytes || (fixed && w.points() <= 2 * w.kernel * w.kernel);
   const int64_t column = 4 * w.points() * w.block;  // bytes of a source channel of a panel, and of a tile's sums
   const int64_t fitting = std::max<int64_t>(16, made_bytes / column / 16 * 16), summed = w.points() > 64 ? 32 : 512;
   const bool kept = !w.prepacked && w.count() * column <= private_bytes;
