@@ -39,7 +39,8 @@ void strip_sums(const Shape& shape, const Strip& strip, double* sums, const Fn& 
   for (int64_t y = strip.first; y < strip.last; ++y) {
     for (int64_t c0 = 0; c0 < shape.c; c0 += most) {
       const int64_t channels = shape.c - c0 < most ? shape.c - c0 : most;
-      std::memset(row, 0, sizeof row);
+      for (float(&sums_of_row)[most] : row)
+        std::memset(sums_of_row, 0, static_cast<size_t>((channels + lanes - 1) / lanes * lanes) * sizeof(float));
       for (int64_t x0 = 0; x0 < shape.w; x0 += together) {
         const int64_t end = x0 + together < shape.w ? x0 + together : shape.w;
         for (int64_t c = 0; c < channels; c += lanes) {

@@ -10,10 +10,10 @@ struct Run {
 };
 
 /// The sums of M x V vectors, from registers: sums[m][v] = init + sum over runs and k < length of
-/// x[m * step + offset + k] * panel[k][v]; then leave(m, v, sum) for each. The sum is added as a whole: what a few hundred
-/// channels give is rounded less than what is added to all channels before, one by one.
-/// next: the x of the call that follows. It and the panel are asked for while this one computes: the processor does not
-/// follow so many rows by itself, and they may lie beyond the L2 cache.
+/// x[m * step + offset + k] * panel[k][v]; then leave(m, v, sum) for each. The sum is added as a whole: what a few
+/// hundred channels give is rounded less than what is added to all channels before, one by one. next: the x of the call
+/// that follows. It and the panel are asked for while this one computes: the processor does not follow so many rows by
+/// itself, and they may lie beyond the L2 cache.
 template <int M, int V, class Leave>
 [[gnu::always_inline]] inline void sum_tile(const float* x, const float* next, int64_t step, const Run* runs,
                                             int64_t run_count, int64_t length, const float* init, int64_t init_step,
@@ -52,11 +52,12 @@ template <int M, int V, class Leave>
     for (int v = 0; v < V; ++v) leave(m, v, load(init + m * init_step + v * lanes) + c[m][v]);
 }
 
-/// The sums go to memory: [M][V * lanes]. (aligned: the loop's place in its cache lines is worth up to a tenth, and would
-/// change with every file linked before it.)
+/// The sums go to memory: [M][V * lanes]. (aligned: the loop's place in its cache lines is worth up to a tenth, and
+/// would change with every file linked before it.)
 template <int M, int V>
-[[gnu::noinline, gnu::aligned(64)]] void tile(const float* x, const float* next, int64_t step, const Run* runs, int64_t run_count,
-                            int64_t length, const float* init, int64_t init_step, float* sums) {
+[[gnu::noinline, gnu::aligned(64)]] void tile(const float* x, const float* next, int64_t step, const Run* runs,
+                                              int64_t run_count, int64_t length, const float* init, int64_t init_step,
+                                              float* sums) {
   sum_tile<M, V>(x, next, step, runs, run_count, length, init, init_step,
                  [&](int m, int v, vfloat sum) { store(sums + (m * V + v) * lanes, sum); });
 }
@@ -72,8 +73,8 @@ struct Results {
 };
 
 template <int M, int V>
-[[gnu::noinline, gnu::aligned(64)]] void result_tile(const float* x, const float* next, int64_t step, const Run& run, int64_t length,
-                                   const float* init, const Results& r) {
+[[gnu::noinline, gnu::aligned(64)]] void result_tile(const float* x, const float* next, int64_t step, const Run& run,
+                                                     int64_t length, const float* init, const Results& r) {
   if (!r.past) {
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m)
