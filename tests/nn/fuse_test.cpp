@@ -105,15 +105,21 @@ TEST(Fold, FollowsItsParameters) {
   EXPECT_GT(difference(before, run(executor)), 0.1);
 }
 
-// The result, and the gradients of the image and of all parameters.
-std::vector<std::vector<double>> step(Graph graph) {
-  differentiate_from(graph, {graph.find("result")}, {graph.find("image")});
-  Parameters parameters;
+// With all parameters and the image filled, and dead memory poisoned.
+Executor executor_of(const Graph& graph, Parameters& parameters) {
   parameters.ensure(graph, 1);
   fill(parameters);
   Executor executor(graph, parameters, std::make_shared<Arena>());
   executor.set_poison(true);
   fill_normal(executor.view("image"), 3);
+  return executor;
+}
+
+// The result, and the gradients of the image and of all parameters.
+std::vector<std::vector<double>> step(Graph graph) {
+  differentiate_from(graph, {graph.find("result")}, {graph.find("image")});
+  Parameters parameters;
+  Executor executor = executor_of(graph, parameters);
   fill_normal(executor.view("diff.result"), 4);
   executor.run();
   std::vector<std::vector<double>> results{numbers_of(executor.view("result"))};
@@ -212,11 +218,7 @@ TEST(DeferBatchNorms, NothingElseChanges) {
       std::vector<std::vector<double>> results;
       for (const Graph& graph : {plain, deferred}) {
         Parameters parameters;
-        parameters.ensure(graph, 1);
-        fill(parameters);
-        Executor executor(graph, parameters, std::make_shared<Arena>());
-        executor.set_poison(true);
-        fill_normal(executor.view("image"), 3);
+        Executor executor = executor_of(graph, parameters);
         fill_labels(executor.view("labels"), 4);
         executor.run();
         size_t i = 0;

@@ -58,17 +58,20 @@ inline void pack_rectangle(const Source& s, int64_t n, int64_t top, int64_t rows
   }
 }
 
-/// A panel of weights: to[c][0..width) = from[o * row + c] for the outputs o < count, 0 for the others. What follows in
-/// each of the rows is asked for: they lie too far apart for the processor to see where it goes on.
-inline void pack_outputs(const float* from, int64_t row, int64_t count, int64_t channels, int64_t width, float* to) {
+/// A panel of weights: to[c][0..width) = from[o * row + c] for the outputs o < count, 0 for the others. What is `ahead`
+/// in each of the rows is asked for, into L1 (locality 3) or L2 (2, where lines some pages apart would push each other
+/// out of L1): they lie too far apart for the processor to see where it goes on.
+template <int locality = 3>
+void pack_outputs(const float* from, int64_t row, int64_t count, int64_t channels, int64_t width, float* to,
+                  int64_t ahead = 16) {
   for (int64_t c0 = 0; c0 < channels; c0 += lanes) {
     for (int64_t o0 = 0; o0 < width; o0 += lanes) {
       vfloat v[lanes];
 #pragma GCC unroll 16
       for (int o = 0; o < lanes; ++o) {
         const float* at = from + (o0 + o) * row + c0;
+        __builtin_prefetch(at + ahead, 0, locality);
         v[o] = o0 + o < count ? load_some(at, channels - c0) : zero();
-        __builtin_prefetch(at + 16);
       }
       transpose(v);
       for (int64_t c = 0; c < least(lanes, channels - c0); ++c) store(to + (c0 + c) * width + o0, v[c]);

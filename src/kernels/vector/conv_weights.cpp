@@ -139,9 +139,7 @@ void run_chunk(const Correlation& c, const Arguments& a, const Chunk& chunk, int
 // Are both maps plain, and their pixels one long row?
 bool in_one_row(const Arguments& a) {
   for (const Source& s : a.src) {
-    const View& v = s.view;
-    if (!s.plain() || v.row_stride != v.shape.w * v.pixel_stride || v.image_stride != v.shape.h * v.row_stride)
-      return false;
+    if (!s.plain() || !rows_adjoin(s.view)) return false;
   }
   return true;
 }

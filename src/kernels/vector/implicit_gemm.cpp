@@ -223,11 +223,9 @@ void gather_block(const Gather& g, const Arguments& a, const Band& band, const B
 
 // Where rows adjoin in all maps, they are one.
 Shape rows_of(const Gather& g, const Arguments& a) {
-  const auto adjoin = [](const View& v) {
-    return !v || (v.row_stride == v.shape.w * v.pixel_stride && v.image_stride == v.shape.h * v.row_stride);
-  };
-  const bool all =
-      adjoin(a.src[0].view) && adjoin(a.dst[0].view) && adjoin(a.epilogue.residual) && adjoin(a.epilogue.gate);
+  bool all = true;
+  for (const View* v : {&a.src[0].view, &a.dst[0].view, &a.epilogue.residual, &a.epilogue.gate})
+    all &= !*v || rows_adjoin(*v);
   return all && g.h.stride == 1 && g.w.stride == 1 ? Shape{1, 1, g.dst.pixels(), g.dst.c} : g.dst;
 }
 

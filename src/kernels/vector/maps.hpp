@@ -34,6 +34,11 @@ struct Writer {
   }
 };
 
+/// Are all pixels of the map one long row?
+[[gnu::always_inline]] inline bool rows_adjoin(const View& v) {
+  return v.row_stride == v.shape.w * v.pixel_stride && v.image_stride == v.shape.h * v.row_stride;
+}
+
 typedef uint8_t vbyte __attribute__((vector_size(vector_bytes / 4)));  ///< as many bytes as a vector has floats
 
 [[gnu::always_inline]] inline vint load_bytes(const uint8_t* p, int64_t n) {

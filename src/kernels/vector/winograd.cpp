@@ -34,26 +34,6 @@ Place place_of(const Winograd& w, int64_t index) {
           column / w.tiles.w + column % w.tiles.w * w.tile.w * w.dilation.w};
 }
 
-// to[c][0..width) = from[o * row + c] for the outputs o < count, 0 for the others. What is `ahead` in each of the rows
-// is asked for: it lies too far apart for the processor to see where it goes on. Into L2: in L1 those lines, some pages
-// apart, would push each other out.
-void transpose_outputs(const float* from, int64_t row, int64_t count, int64_t channels, int64_t width, int64_t ahead,
-                       float* to) {
-  for (int64_t c0 = 0; c0 < channels; c0 += lanes) {
-    for (int64_t o0 = 0; o0 < width; o0 += lanes) {
-      vfloat v[lanes];
-#pragma GCC unroll 16
-      for (int o = 0; o < lanes; ++o) {
-        const float* at = from + (o0 + o) * row + c0;
-        __builtin_prefetch(at + ahead, 0, 2);
-        v[o] = o0 + o < count ? load_some(at, channels - c0) : zero();
-      }
-      transpose(v);
-      for (int64_t c = 0; c < least(lanes, channels - c0); ++c) store(to + (c0 + c) * width + o0, v[c]);
-    }
-  }
-}
-
 // The taps for source channels [c0, c0 + channels) (at most a slice), as to[tap][channel][lane]; 0 in lanes past the
 // last destination channel.
 template <class F>
@@ -65,8 +45,8 @@ void gather_taps(const Winograd& w, const View& weights, const Block& block, int
       copy_outputs(weights.at<float>(c0, width - 1 - k / width, width - 1 - k % width) + block.o0, weights.image_stride,
                    count, channels, block.width, to);
     else
-      transpose_outputs(weights.at<float>(block.o0, k / width, k % width) + c0, weights.image_stride, count, channels,
-                        block.width, taps_ahead * weights.pixel_stride, to);
+      pack_outputs<2>(weights.at<float>(block.o0, k / width, k % width) + c0, weights.image_stride, count, channels,
+                      block.width, to, taps_ahead * weights.pixel_stride);
   }
 }
 
