@@ -10,9 +10,6 @@ avx512   forward          3x3    1x1    1x1          3    64  187500 winograd3  
 avx512   forward          3x3    1x1    1x1        256   256    1089 winograd4         2.623 winograd6         2.909
 avx512   backward_data    3x3    1x1    1x1         64    64   16641 winograd4         2.233 winograd6         2.559
 avx512   backward_data    3x3    1x1    1x1        256   256    1089 winograd4         2.575 winograd6         2.710
-avx512   backward_weights 3x3    1x1    1x1         64    64   16641 winograd4         2.779 winograd6         3.326
-avx512   backward_weights 3x3    1x1    1x1         64    64  172800 winograd3        33.187 winograd6        34.569
-avx512   backward_weights 3x3    1x1    1x1         64    64  187500 winograd4        38.764 winograd6        40.067
 amx      forward          1x1    1x1    1x1         96   576    1089 implicit_gemm     0.593 amx               0.653
 amx      forward          3x3    1x1    1x1        304   256   16641 winograd6        21.771 amx              23.264
 amx      forward          3x3    1x1    18x18      320   256    1089 winograd_pairs     2.168 amx               2.531

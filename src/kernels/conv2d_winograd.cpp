@@ -12,8 +12,9 @@ namespace {
 constexpr int64_t private_bytes = 832 << 10;  // of a thread's transformed tiles and sums: they stay in its L2 cache
 constexpr int64_t shared_bytes = 8 << 20;     // of a band that all threads share: it stays in the L3 cache
 constexpr int64_t made_bytes = 640 << 10;     // of a panel of weights that is made as needed
-constexpr int64_t weights_bytes = 40 << 20;   // of the coarse map's tiles, for a weight gradient
+constexpr int64_t weights_bytes = 40 << 20;   // of tiles, for a weight gradient of many channels
 constexpr int64_t prepacked_bytes = 16 << 20;
+constexpr int64_t few_tiles = 160;  // of a weight gradient: fewer pay for one pass over its sums, not for two
 
 // Many weights are transformed as they are needed, a panel at a time, which is still in the L2 cache when it is used.
 // The sums of all tiles must stay there too, from one block of source channels to the next; where they do not, there is
@@ -32,8 +33,10 @@ void block_channels(Winograd& w, bool fixed, int64_t lanes) {
   w.in_blocks = ceil_div(w.src.c, w.in_block);
 }
 
+int64_t tile_rows_of(int64_t lanes) { return lanes == 16 ? 14 : 6; }  // of a register tile
+
 void block_tiles(Winograd& w, int64_t lanes) {
-  const int64_t rows = lanes == 16 ? 14 : 6, most = lanes == 16 ? 56 : 48;  // rows: of a register tile
+  const int64_t rows = tile_rows_of(lanes), most = lanes == 16 ? 56 : 48;
   const int64_t fitting = private_bytes / 4 / w.points() / (w.pitch + w.block) / rows * rows;
   w.shared = !w.prepacked || fitting < 2 * rows;
   if (!w.shared) {
@@ -105,27 +108,29 @@ WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, co
   const Shape fine = problem.src[conv.transposed ? 1 : 0].shape, coarse = problem.src[conv.transposed ? 0 : 1].shape;
   w.map = tiles_between(conv, fine, coarse, f);
   const int64_t all = w.map.count(), lanes = lanes_of(problem.isa), point_bytes = 4 * w.map.points();
-  w.in_block = 2 * lanes;
-  w.in_blocks = ceil_div(fine.c, w.in_block);
-  const auto group = [&](int64_t most) {
-    w.out_group = round_up(ceil_div(coarse.c, ceil_div(coarse.c, most)), lanes);
-    w.out_groups = ceil_div(coarse.c, w.out_group);
-  };
-  w.shared = std::min(fine.c, coarse.c) >= 128 && all * point_bytes * odd_lines(coarse.c) <= weights_bytes;
-  if (w.shared) {
-    group(56);
-    w.coarse_pitch = odd_lines(w.out_groups * w.out_group);
-    w.slabs = 1;
-    w.in_group = std::clamp<int64_t>(shared_bytes / (all * point_bytes * w.in_block), 1, w.in_blocks);
-    w.map.band = all;
+  w.coarse_pitch = odd_lines(coarse.c);
+  const bool coarse_fits = point_bytes * all * w.coarse_pitch <= weights_bytes;
+  const int64_t sums_bytes = point_bytes * coarse.c * fine.c, fine_bytes = point_bytes * all * fine.c;
+  w.by_points = all > few_tiles || sums_bytes <= shared_bytes;
+  w.in_groups = w.by_points ? ceil_div(sums_bytes, coarse_fits ? shared_bytes : 2 * weights_bytes)
+                            : ceil_div(fine_bytes, shared_bytes);
+  w.in_group = round_up(ceil_div(fine.c, w.in_groups), 2 * lanes);
+  w.in_groups = ceil_div(fine.c, w.in_group);
+  w.fine_pitch = odd_lines(std::min(fine.c, w.in_group));
+  w.map.band = all;
+  if (!w.by_points) {
+    const int64_t rows = tile_rows_of(lanes);
+    w.in_block = 2 * lanes;
+    w.out_blocks = ceil_div(coarse.c, private_bytes / 2 / point_bytes / w.in_block / rows * rows);
     return w;
   }
-  group(w.map.points() <= 36 ? 64 : 32);  // the sums take a third of the cache
-  w.coarse_pitch = w.out_group;
-  w.slabs = std::min({ceil_div(16, w.in_blocks * w.out_groups), all, int64_t{8}});
-  w.in_group = 1;
-  const int64_t fit = private_bytes / point_bytes - w.out_group * w.in_block;
-  w.map.band = std::min(ceil_div(all, w.slabs), std::max<int64_t>(16, fit / (w.in_block + w.out_group)));
+  if (w.in_groups == 1 || !coarse_fits) {
+    const int64_t most = std::clamp(sums_bytes, shared_bytes, weights_bytes);
+    w.map.band = ceil_div(all, ceil_div(all * point_bytes * (w.fine_pitch + w.coarse_pitch), most));
+  }
+  w.in_block = w.fine_pitch;
+  // For every thread some chunks, of enough channels to be worth reading a point's tiles.
+  w.out_blocks = std::max(ceil_div(coarse.c, 128), std::min(ceil_div(64, w.map.points()), ceil_div(coarse.c, 32)));
   return w;
 }
 

@@ -315,7 +315,9 @@ TEST(Conv2d, WinogradErrsByLessThanPrecisionAllows) {
                        {"7x7", {1, 14, 11, 512}, 24, {7, 7}, {1, 1}, {3, 3}},
                        {"7x7, many tiles", {1, 90, 100, 16}, 16, {7, 7}, {1, 1}, {3, 3}},
                        {"7x7, many weights", {1, 5, 4, 600}, 100, {7, 7}, {1, 1}, {3, 3}},
-                       {"many weights, many images", {9, 2, 1, 200}, 600, {3, 3}, {1, 1}, {1, 1}}};
+                       {"many weights, many images", {9, 2, 1, 200}, 600, {3, 3}, {1, 1}, {1, 1}},
+                       {"groups of weights", {150, 2, 1, 256}, 160, {3, 3}, {1, 1}, {1, 1}},
+                       {"groups of weights, by points", {170, 2, 1, 200}, 200, {3, 3}, {1, 1}, {1, 1}}};
   for (const Case& c : deep) {
     size_t kernels = 0;
     errors_of(c, is_winograd, [&](const Kernel&, double error) {
@@ -325,6 +327,21 @@ TEST(Conv2d, WinogradErrsByLessThanPrecisionAllows) {
     const bool pairs = c.fine.h <= 2 * c.dilation.h && c.fine.w <= 2 * c.dilation.w;
     EXPECT_EQ(kernels, 3 * (c.kernel.h == 7 ? 1 : pairs ? 4 : 3) * isas().size()) << c.name;
   }
+}
+
+// So many that the weight gradient has groups of channels and bands of tiles.
+TEST(Conv2d, WinogradWeightsOfManyChannelsAndTiles) {
+  const Case c{"", {264, 1, 1, 600}, 600, {3, 3}, {1, 1}, {1, 1}};
+  Operands expected = operands(c, Pass::backward_weights, {}), o = operands(c, Pass::backward_weights, {});
+  run(candidates(c, {}, problem_of(expected, Pass::backward_weights, true, Isa::baseline)).back(), expected,
+      Pass::backward_weights, {}, true);
+  const Candidates all = candidates(c, {}, problem_of(o, Pass::backward_weights, false, best_isa()));
+  const auto found = std::find_if(all.begin(), all.end(), [](const Kernel& k) { return std::string(k.name) == "winograd6"; });
+  ASSERT_NE(found, all.end());
+  run(*found, o, Pass::backward_weights, {}, false);
+  o.dst[0].wide = expected.dst[0].wide;
+  o.dst[0].view64.data = o.dst[0].wide.data();
+  EXPECT_LT(o.dst[0].error_of_channels(), 5e-5);
 }
 
 // The same of products of bf16 parts, which err less. The cases reach what small ones do not: channels in blocks, sums

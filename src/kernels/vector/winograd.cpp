@@ -3,10 +3,9 @@
 // transformed back on their way to dst.
 #include "kernels/vector/winograd.hpp"
 
-#include "kernels/vector/conv_outer.hpp"
 #include "kernels/vector/conv_pack.hpp"
 #include "kernels/vector/conv_tile.hpp"
-#include "kernels/vector/winograd_transform.hpp"
+#include "kernels/vector/winograd_tiles.hpp"
 #include "pixelwise/core/parallel.hpp"
 
 namespace pixelwise::PIXELWISE_ISA {
@@ -21,17 +20,6 @@ struct Block {
 Block block_of(const Winograd& w, int64_t i) {
   const int64_t o0 = i * w.block;
   return {i, o0, w.dst.c - o0 <= lanes ? lanes : w.block};
-}
-
-// A tile's first destination pixel.
-struct Place {
-  int64_t n, y, x;
-};
-Place place_of(const Winograd& w, int64_t index) {
-  const int64_t columns = w.phases.w * w.tiles.w, rows = w.phases.h * w.tiles.h;
-  const int64_t column = index % columns, row = index / columns % rows;
-  return {index / columns / rows, row / w.tiles.h + row % w.tiles.h * w.tile.h * w.dilation.h,
-          column / w.tiles.w + column % w.tiles.w * w.tile.w * w.dilation.w};
 }
 
 // The taps for source channels [c0, c0 + channels) (at most a slice), as to[tap][channel][lane]; 0 in lanes past the
@@ -69,79 +57,6 @@ void make_panel(const Winograd& w, const View& weights, const Block& block, int6
 
 int64_t panel_offset(const Winograd& w, const Block& block, int64_t c0, int64_t index) {
   return w.points() * (block.o0 * w.src.c + c0 * block.width + (block.index * w.in_blocks + index) * Winograd::gap);
-}
-
-// What a Source holds at a vector of channels.
-struct Reader {
-  vfloat scale, shift;
-  Activation act;
-  int64_t left;
-  [[gnu::always_inline]] Reader(const Source& s, int64_t c)
-      : scale(broadcast(1)), shift(zero()), act(s.act), left(s.view.shape.c - c) {
-    if (s.scale) scale = load_some(s.scale.as<float>() + c, left);
-    if (s.shift) shift = load_some(s.shift.as<float>() + c, left);
-  }
-  [[gnu::always_inline]] vfloat operator()(const float* p) const {
-    return activate(load_some(p, left) * scale + shift, act);
-  }
-  [[gnu::always_inline]] vfloat whole(const float* p) const { return activate(load(p) * scale + shift, act); }
-};
-
-struct Channels {
-  int64_t first, last;
-};
-
-// transform(read, c) for every vector of channels c of the height x width pixels from (y0, x0), `dilation` apart, where
-// read(i, j) is a pixel as the Source gives it; 0 outside the map.
-template <int height, int width, class Fn>
-[[gnu::always_inline]] inline void for_channels(const Source& s, const Channels& channels, const Size& dilation,
-                                                int64_t n, int64_t y0, int64_t x0, const Fn& transform) {
-  const Shape& map = s.view.shape;
-  const int64_t dy = dilation.h, dx = dilation.w;
-  const bool inside = y0 >= 0 && x0 >= 0 && y0 + (height - 1) * dy < map.h && x0 + (width - 1) * dx < map.w;
-  const int64_t row = dy * s.view.row_stride, pixel = dx * s.view.pixel_stride;
-  const int64_t origin = n * s.view.image_stride + y0 * s.view.row_stride + x0 * s.view.pixel_stride;
-  for (int64_t c = channels.first; c < channels.last; c += lanes) {
-    const float* data = s.view.as<float>() + c;
-    if (inside && map.c - c >= lanes && s.plain()) {
-      transform([&](int i, int j) { return load(data + origin + i * row + j * pixel); }, c);
-      continue;
-    }
-    const Reader read(s, c);
-    if (inside && map.c - c >= lanes) {
-      transform([&](int i, int j) { return read.whole(data + origin + i * row + j * pixel); }, c);
-      continue;
-    }
-    transform(
-        [&](int i, int j) {
-          const int64_t y = y0 + i * dy, x = x0 + j * dx;
-          if (!inside && (y < 0 || y >= map.h || x < 0 || x >= map.w)) return zero();
-          return read(data + origin + i * row + j * pixel);
-        },
-        c);
-  }
-}
-
-// The transformed source of the tile at `place`: point p goes to to[p * step].
-template <class F>
-void source_tile(const Winograd& w, const Source& s, const Channels& channels, const Place& place, float* to,
-                 int64_t step) {
-  for_channels<F::H::inputs, F::W::inputs>(
-      s, channels, w.dilation, place.n, place.y + w.offset.h, place.x + w.offset.w, [&](const auto& read, int64_t c) {
-        float* at = to + c - channels.first;
-        transform_source<F>(read, [&](int i, int j, vfloat v) { store(at + F::point(i, j) * step, v); });
-      });
-}
-
-// The same of the gradient of its result.
-template <class F>
-void gradient_tile(const Winograd& w, const Source& s, const Channels& channels, const Place& place, float* to,
-                   int64_t step) {
-  for_channels<F::H::results, F::W::results>(
-      s, channels, w.dilation, place.n, place.y, place.x, [&](const auto& read, int64_t c) {
-        float* at = to + c - channels.first;
-        transform_gradient<F>(read, [&](int i, int j, vfloat v) { store(at + F::point(i, j) * step, v); });
-      });
 }
 
 // The sums of the tile at `place` for a block of channels leave the kernel.
@@ -246,22 +161,6 @@ void pack_all(const Winograd& w, const Arguments& a) {
   });
 }
 
-// fn.template operator()<F>() for the algorithm of the plan.
-template <class Fn>
-void with_filter(const Winograd& w, const Fn& fn) {
-  if (w.kernel == 7) return fn.template operator()<Axes<F47, F27>>();
-  switch (w.tile.h) {
-    case 2:
-      return fn.template operator()<Axes<Pair>>();
-    case 3:
-      return fn.template operator()<Axes<F33>>();
-    case 4:
-      return fn.template operator()<Axes<F43>>();
-    default:
-      return fn.template operator()<Axes<F63>>();
-  }
-}
-
 void pack(const Winograd& w, const Arguments& a) {
   with_filter(w, [&]<class F>() { pack_all<F>(w, a); });
 }
@@ -270,114 +169,8 @@ void run(const Winograd& w, const Arguments& a) {
   with_filter(w, [&]<class F>() { w.shared ? run_shared<F>(w, a) : run_private<F>(w, a); });
 }
 
-// What a chunk of the weight gradient makes, and where it works.
-struct Chunk {
-  Channels fine, coarse;
-  float *fines, *coarses;  // [point][tile][channel], of its first channels
-  float* sums;             // [point][coarse channel][fine channel]
-};
-
-Chunk chunk_of(const WinogradWeights& w, int64_t block, int64_t group, float* fines, float* coarses, float* sums) {
-  const int64_t i0 = block * w.in_block, o0 = group * w.out_group;
-  return {{i0, least(i0 + w.in_block, w.map.src.c)}, {o0, least(o0 + w.out_group, w.map.dst.c)}, fines, coarses, sums};
-}
-
-// sums += the products of `count` tiles; `first`: they begin with these.
-void add_products(const WinogradWeights& w, const Chunk& chunk, bool first, int64_t count) {
-  Pixels tiles{};
-  tiles.fine_step = w.in_block, tiles.coarse_step = w.coarse_pitch, tiles.rows = 1;
-  for (int64_t t = 0; t < count; t += outer_pixels) {
-    tiles.columns = least(outer_pixels, count - t), tiles.first = first && t == 0;
-    for (int64_t p = 0; p < w.map.points(); ++p) {
-      tiles.fine = chunk.fines + p * w.fine_step() + t * w.in_block;
-      tiles.coarse = chunk.coarses + p * w.coarse_step() + t * w.coarse_pitch;
-      outer_run(tiles, chunk.fine.last - chunk.fine.first, chunk.coarse.last - chunk.coarse.first,
-                chunk.sums + p * w.sums_step(), w.in_block);
-    }
-  }
-}
-
-// The gradient of a chunk's weights.
-template <class F>
-void leave_weights(const WinogradWeights& w, const Destination& dst, const Chunk& chunk) {
-  for (int64_t o = chunk.coarse.first; o < chunk.coarse.last; ++o) {
-    for (int64_t c = chunk.fine.first; c < chunk.fine.last; c += lanes) {
-      const float* sums = chunk.sums + (o - chunk.coarse.first) * w.in_block + c - chunk.fine.first;
-      transform_weights_gradient<F>(
-          [&](int i, int j) { return load(sums + F::point(i, j) * w.sums_step()); },
-          [&](int y, int x, vfloat v) { put_some(dst.view.at<float>(o, y, x) + c, v, chunk.fine.last - c, dst.mode); });
-    }
-  }
-}
-
-const Source& fine_of(const WinogradWeights& w, const Arguments& a) {
-  return a.src[static_cast<size_t>(w.fine_operand)];
-}
-const Source& coarse_of(const WinogradWeights& w, const Arguments& a) {
-  return a.src[static_cast<size_t>(1 - w.fine_operand)];
-}
-
-template <class F>
-void run_shared_weights(const WinogradWeights& w, const Arguments& a) {
-  float* fines = reinterpret_cast<float*>(a.scratch);
-  float* coarses = fines + w.map.points() * w.fine_step();
-  float* threads = fines + w.shared_floats();
-  const int64_t count = w.map.count(), fine_block = count * w.in_block;
-  for (int64_t first = 0; first < w.in_blocks; first += w.in_group) {
-    const int64_t blocks = least(w.in_group, w.in_blocks - first);
-    parallel_for(count, [&](int64_t t, int) {
-      const Place place = place_of(w.map, t);
-      for (int64_t i = 0; i < blocks; ++i) {
-        const Chunk chunk = chunk_of(w, first + i, 0, fines + i * fine_block, nullptr, nullptr);
-        source_tile<F>(w.map, fine_of(w, a), chunk.fine, place, chunk.fines + t * w.in_block, w.fine_step());
-      }
-      if (first == 0)
-        gradient_tile<F>(w.map, coarse_of(w, a), {0, w.map.dst.c}, place, coarses + t * w.coarse_pitch,
-                         w.coarse_step());
-    });
-    parallel_for(blocks * w.out_groups, [&](int64_t index, int thread) {
-      const int64_t i = index / w.out_groups, group = index % w.out_groups;
-      const Chunk chunk = chunk_of(w, first + i, group, fines + i * fine_block, coarses + group * w.out_group,
-                                   threads + thread * w.thread_floats());
-      add_products(w, chunk, true, count);
-      leave_weights<F>(w, a.dst[0], chunk);
-    });
-  }
-}
-
-template <class F>
-void run_private_weights(const WinogradWeights& w, const Arguments& a) {
-  float* slabs = reinterpret_cast<float*>(a.scratch);
-  parallel_for(w.slabs * w.in_blocks * w.out_groups, [&](int64_t index, int thread) {
-    const int64_t slab = index % w.slabs, pair = index / w.slabs;
-    float* fines = slabs + w.shared_floats() + thread * w.thread_floats();
-    const Chunk chunk = chunk_of(w, pair % w.in_blocks, pair / w.in_blocks, fines,
-                                 fines + w.map.points() * w.fine_step(), fines + w.tiles_floats());
-    const int64_t begin = part(w.map.count(), slab, w.slabs), end = part(w.map.count(), slab + 1, w.slabs);
-    for (int64_t first = begin; first < end; first += w.map.band) {
-      const int64_t count = least(w.map.band, end - first);
-      for (int64_t t = 0; t < count; ++t) {
-        const Place place = place_of(w.map, first + t);
-        source_tile<F>(w.map, fine_of(w, a), chunk.fine, place, fines + t * w.in_block, w.fine_step());
-        gradient_tile<F>(w.map, coarse_of(w, a), chunk.coarse, place, chunk.coarses + t * w.coarse_pitch,
-                         w.coarse_step());
-      }
-      add_products(w, chunk, first == begin, count);
-    }
-    Destination dst = a.dst[0];
-    if (w.slabs > 1) dst = {dense_view(slabs + slab * w.weights(), Type::f32, dst.view.shape), Mode::write};
-    leave_weights<F>(w, dst, chunk);
-  });
-  if (w.slabs > 1) add_slabs(a.dst[0], slabs, w.slabs);
-}
-
-void weights(const WinogradWeights& w, const Arguments& a) {
-  with_filter(w.map, [&]<class F>() { w.shared ? run_shared_weights<F>(w, a) : run_private_weights<F>(w, a); });
-  if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
-}
-
 }  // namespace
 
-const WinogradEntries winograd{pack, run, weights};
+const WinogradEntries winograd{pack, run, winograd_weights};
 
 }  // namespace pixelwise::PIXELWISE_ISA

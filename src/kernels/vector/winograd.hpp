@@ -39,29 +39,27 @@ struct Winograd {
   }
 };
 
-/// The weight gradient: `map` tells the tiles (its src is the fine map, its dst the coarse one). A chunk makes the sums
-/// of a block of fine and a group of coarse channels. Few tiles are `shared`: all of the coarse map and some blocks of
-/// the fine one are transformed by all threads, then multiplied. Else a chunk transforms its own channels of `band`
-/// tiles of a slab at a time, so that they and the sums stay in its L2 cache: that transforms a map again for every
-/// block or group of the other, and is faster than to read it from beyond L2.
+/// The weight gradient: `map` tells the tiles (its src is the fine map, its dst the coarse one). A band of tiles of the
+/// coarse map and of a group of channels of the fine one is transformed by all threads, then multiplied. Where there are
+/// several groups, there is one band, so that no tile is transformed twice; both only where one would take too much.
 struct WinogradWeights {
   Winograd map;
-  int fine_operand = 0;  ///< of Arguments::src; the coarse map is the other
-  bool shared = false;
-  int64_t in_block = 0, in_blocks = 0;    ///< fine channels of a block: two vectors
-  int64_t in_group = 0;                   ///< blocks of the fine map that are transformed at a time
-  int64_t out_group = 0, out_groups = 0;  ///< coarse channels of a group: whole vectors
-  int64_t slabs = 0;                      ///< equal parts of the tiles, whose results are added in order
-  int64_t coarse_pitch = 0;               ///< floats from tile to tile of the transformed coarse map
+  int fine_operand = 0;                      ///< of Arguments::src; the coarse map is the other
+  bool by_points = false;                    ///< a chunk of products is a point; else all points of some channels
+  int64_t in_group = 0, in_groups = 0;       ///< fine channels of a group
+  int64_t in_block = 0, out_blocks = 0;      ///< fine channels, and parts of the coarse channels, of a chunk
+  int64_t fine_pitch = 0, coarse_pitch = 0;  ///< floats from tile to tile
 
-  int64_t fine_step() const { return map.band * in_group * in_block + Winograd::gap; }
+  int64_t fine_step() const { return map.band * fine_pitch + Winograd::gap; }
   int64_t coarse_step() const { return map.band * coarse_pitch + Winograd::gap; }
-  int64_t sums_step() const { return out_group * in_block + Winograd::gap; }
-  int64_t tiles_floats() const { return map.points() * (fine_step() + coarse_step()); }
-  int64_t thread_floats() const { return map.points() * sums_step() + (shared ? 0 : tiles_floats()); }
-  int64_t weights() const { return map.dst.c * map.kernel * map.kernel * map.src.c; }
-  int64_t shared_floats() const { return shared ? tiles_floats() : slabs > 1 ? slabs * weights() : 0; }
-  int64_t floats(int64_t threads) const { return shared_floats() + threads * thread_floats(); }
+  /// Of all channels of a group by points, or of a chunk.
+  int64_t sums_floats() const {
+    const int64_t channels = by_points ? map.dst.c : (map.dst.c + out_blocks - 1) / out_blocks;
+    return map.points() * (channels * in_block + Winograd::gap);
+  }
+  int64_t floats(int64_t threads) const {
+    return map.points() * (fine_step() + coarse_step()) + (by_points ? 1 : threads) * sums_floats();
+  }
 };
 
 /// What an instruction set has.

@@ -1,0 +1,125 @@
+// The weight gradient by Winograd: the tiles of both maps are transformed, each of the transform's points is a matrix
+// product of (fine channels x tiles) and (tiles x coarse channels), and the sums are transformed back on their way to
+// dst. All threads work on one band of tiles and one group of fine channels.
+#include "kernels/vector/conv_outer.hpp"
+#include "kernels/vector/winograd_tiles.hpp"
+#include "pixelwise/core/parallel.hpp"
+
+namespace pixelwise::PIXELWISE_ISA {
+namespace {
+
+constexpr int64_t tiles_together = 4;  // that a thread transforms at a time
+
+// The transformed tiles of a band: [point][tile][channel].
+struct Tiles {
+  float *fine, *coarse;
+};
+
+// Sums of some channels (fine ones counted from the first of the group): [point][coarse channel][fine channel].
+struct Sums {
+  Channels fine, coarse;
+  float* data;
+  int64_t pitch;  // floats from coarse channel to coarse channel
+  int64_t step() const { return (coarse.last - coarse.first) * pitch + Winograd::gap; }
+};
+
+// The tiles [first, first + count) of both maps; of the coarse one only where it is not there yet.
+template <class F>
+void transform_band(const WinogradWeights& w, const Arguments& a, const Channels& fine, bool with_coarse, int64_t first,
+                    int64_t count, const Tiles& to) {
+  const Source &fine_map = a.src[static_cast<size_t>(w.fine_operand)],
+               &coarse_map = a.src[static_cast<size_t>(1 - w.fine_operand)];
+  parallel_for((count + tiles_together - 1) / tiles_together, [&](int64_t chunk, int) {
+    const int64_t end = least(count, (chunk + 1) * tiles_together);
+    for (int64_t t = chunk * tiles_together; t < end; ++t) {
+      const Place place = place_of(w.map, first + t);
+      source_tile<F>(w.map, fine_map, fine, place, to.fine + t * w.fine_pitch, w.fine_step());
+      if (with_coarse)
+        gradient_tile<F>(w.map, coarse_map, {0, w.map.dst.c}, place, to.coarse + t * w.coarse_pitch, w.coarse_step());
+    }
+  });
+}
+
+// The sums of point p and coarse channels [o0, o1) += the products of `count` tiles; `first`: they begin with these.
+void add_products(const WinogradWeights& w, const Sums& sums, int64_t p, int64_t o0, int64_t o1, bool first,
+                  int64_t count, const Tiles& from) {
+  const int64_t parts = (count + outer_pixels - 1) / outer_pixels;
+  Pixels tiles{};
+  tiles.fine_block = 2 * lanes, tiles.fine_step = w.fine_pitch, tiles.coarse_step = w.coarse_pitch, tiles.rows = 1;
+  if (parts == 1 && p + 1 < w.map.points()) tiles.fine_next = w.fine_step(), tiles.coarse_next = w.coarse_step();
+  for (int64_t i = 0; i < parts; ++i) {
+    const int64_t t = part(count, i, parts);
+    tiles.columns = part(count, i + 1, parts) - t, tiles.first = first && i == 0;
+    tiles.fine = from.fine + p * w.fine_step() + t * w.fine_pitch + sums.fine.first;
+    tiles.coarse = from.coarse + p * w.coarse_step() + t * w.coarse_pitch + o0;
+    outer_run(tiles, sums.fine.last - sums.fine.first, o1 - o0,
+              sums.data + p * sums.step() + (o0 - sums.coarse.first) * sums.pitch, sums.pitch);
+  }
+}
+
+// The gradient of the weights of coarse channel o; the group begins with fine channel c0.
+template <class F>
+void leave_weights(const Destination& dst, const Sums& sums, int64_t c0, int64_t o) {
+  for (int64_t c = sums.fine.first; c < sums.fine.last; c += lanes) {
+    const float* at = sums.data + (o - sums.coarse.first) * sums.pitch + c - sums.fine.first;
+    transform_weights_gradient<F>([&](int i, int j) { return load(at + F::point(i, j) * sums.step()); },
+                                  [&](int y, int x, vfloat v) {
+                                    put_some(dst.view.at<float>(o, y, x) + c0 + c, v, sums.fine.last - c, dst.mode);
+                                  });
+  }
+}
+
+// Few tiles: a chunk has all points of some channels, so that the sums stay in its L2 cache.
+template <class F>
+void run_by_channels(const WinogradWeights& w, const Arguments& a, const Channels& fine, const Tiles& tiles,
+                     float* threads) {
+  const int64_t channels = fine.last - fine.first, in_blocks = (channels + w.in_block - 1) / w.in_block;
+  parallel_for(in_blocks * w.out_blocks, [&](int64_t chunk, int thread) {
+    const int64_t i0 = chunk / w.out_blocks * w.in_block, block = chunk % w.out_blocks;
+    const Sums sums{{i0, least(i0 + w.in_block, channels)},
+                    {part(w.map.dst.c, block, w.out_blocks), part(w.map.dst.c, block + 1, w.out_blocks)},
+                    threads + thread * w.sums_floats(),
+                    w.in_block};
+    for (int64_t p = 0; p < w.map.points(); ++p)
+      add_products(w, sums, p, sums.coarse.first, sums.coarse.last, true, w.map.count(), tiles);
+    for (int64_t o = sums.coarse.first; o < sums.coarse.last; ++o) leave_weights<F>(a.dst[0], sums, fine.first, o);
+  });
+}
+
+// Many tiles: a chunk has a point of some coarse channels, so that its tiles stay in its L2 cache.
+void add_by_points(const WinogradWeights& w, const Sums& sums, bool first, int64_t count, const Tiles& tiles) {
+  parallel_for(w.map.points() * w.out_blocks, [&](int64_t chunk, int) {
+    const int64_t p = chunk / w.out_blocks, block = chunk % w.out_blocks;
+    add_products(w, sums, p, part(w.map.dst.c, block, w.out_blocks), part(w.map.dst.c, block + 1, w.out_blocks), first,
+                 count, tiles);
+  });
+}
+
+template <class F>
+void run(const WinogradWeights& w, const Arguments& a) {
+  float* scratch = reinterpret_cast<float*>(a.scratch);
+  const Tiles tiles{scratch, scratch + w.map.points() * w.fine_step()};
+  float* all_sums = tiles.coarse + w.map.points() * w.coarse_step();
+  for (int64_t group = 0; group < w.in_groups; ++group) {
+    const Channels fine{group * w.in_group, least((group + 1) * w.in_group, w.map.src.c)};
+    const Sums sums{{0, fine.last - fine.first}, {0, w.map.dst.c}, all_sums, w.in_block};
+    for (int64_t first = 0; first < w.map.count(); first += w.map.band) {
+      const int64_t count = least(w.map.band, w.map.count() - first);
+      transform_band<F>(w, a, fine, group == 0 || count < w.map.count(), first, count, tiles);
+      if (w.by_points) add_by_points(w, sums, first == 0, count, tiles);
+    }
+    if (w.by_points)
+      parallel_for(w.map.dst.c, [&](int64_t o, int) { leave_weights<F>(a.dst[0], sums, fine.first, o); });
+    else
+      run_by_channels<F>(w, a, fine, tiles, all_sums);
+  }
+}
+
+}  // namespace
+
+void winograd_weights(const WinogradWeights& w, const Arguments& a) {
+  with_filter(w.map, [&]<class F>() { run<F>(w, a); });
+  if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
+}
+
+}  // namespace pixelwise::PIXELWISE_ISA
