@@ -27,7 +27,7 @@ template <int M, int V>
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) {
       c[m][v] = zero();
-      if (!p.first) __builtin_prefetch(sums + m * sums_row + v * lanes);
+      __builtin_prefetch(sums + m * sums_row + v * lanes, 1);
     }
   }
   for (int64_t y = 0; y < p.rows; ++y, fine += p.fine_row, coarse += p.coarse_row) {

@@ -46,12 +46,15 @@ void add_products(const WinogradWeights& w, const Sums& sums, int64_t p, int64_t
   const int64_t parts = (count + outer_pixels - 1) / outer_pixels;
   Pixels tiles{};
   tiles.fine_block = 2 * lanes, tiles.fine_step = w.fine_pitch, tiles.coarse_step = w.coarse_pitch, tiles.rows = 1;
-  if (parts == 1 && p + 1 < w.map.points()) tiles.fine_next = w.fine_step(), tiles.coarse_next = w.coarse_step();
+  const float *fine = from.fine + p * w.fine_step() + sums.fine.first, *coarse = from.coarse + p * w.coarse_step() + o0;
   for (int64_t i = 0; i < parts; ++i) {
-    const int64_t t = part(count, i, parts);
-    tiles.columns = part(count, i + 1, parts) - t, tiles.first = first && i == 0;
-    tiles.fine = from.fine + p * w.fine_step() + t * w.fine_pitch + sums.fine.first;
-    tiles.coarse = from.coarse + p * w.coarse_step() + t * w.coarse_pitch + o0;
+    const int64_t t = part(count, i, parts), next = part(count, i + 1, parts);
+    tiles.columns = next - t, tiles.first = first && i == 0;
+    tiles.fine = fine + t * w.fine_pitch;
+    tiles.coarse = coarse + t * w.coarse_pitch;
+    const bool last = i + 1 == parts, last_point = p + 1 == w.map.points();  // what follows the last is the next point
+    tiles.fine_next = last ? (last_point ? 0 : w.fine_step() - t * w.fine_pitch) : (next - t) * w.fine_pitch;
+    tiles.coarse_next = last ? (last_point ? 0 : w.coarse_step() - t * w.coarse_pitch) : (next - t) * w.coarse_pitch;
     outer_run(tiles, sums.fine.last - sums.fine.first, o1 - o0,
               sums.data + p * sums.step() + (o0 - sums.coarse.first) * sums.pitch, sums.pitch);
   }
