@@ -46,7 +46,7 @@ void block_tiles(Winograd& w, int64_t lanes) {
   }
   // Weights that are not there beforehand are made for every band: it is larger than they are.
   const int64_t made = 8 * w.points() * w.src.c * w.dst.c;
-  const int64_t bytes = w.prepacked ? shared_bytes : std::clamp(made, 2 * shared_bytes, 8 * shared_bytes);
+  const int64_t bytes = w.prepacked ? shared_bytes : std::clamp(made, 2 * shared_bytes, 16 * shared_bytes);
   const int64_t fit = std::max(rows, bytes / 4 / w.points() / w.pitch / rows * rows);
   w.band = ceil_div(w.count(), ceil_div(w.count(), fit));
   w.group = w.prepacked ? std::min(w.band, most) : w.band;

@@ -78,10 +78,14 @@ void pack_outputs(const float* from, int64_t row, int64_t count, int64_t channel
     }
   }
 }
-/// The same of from[c * row + o].
-inline void copy_outputs(const float* from, int64_t row, int64_t count, int64_t channels, int64_t width, float* to) {
+/// The same of from[c * row + o]; what lies `ahead` floats further is asked for, into L2.
+inline void copy_outputs(const float* from, int64_t row, int64_t count, int64_t channels, int64_t width, float* to,
+                         int64_t ahead = 0) {
   for (int64_t c = 0; c < channels; ++c, from += row, to += width) {
-    for (int64_t o = 0; o < width; o += lanes) store(to + o, load_some(from + o, most(0, count - o)));
+    for (int64_t o = 0; o < width; o += lanes) {
+      __builtin_prefetch(from + o + ahead, 0, 2);
+      store(to + o, load_some(from + o, most(0, count - o)));
+    }
   }
 }
 

@@ -31,7 +31,7 @@ void gather_taps(const Winograd& w, const View& weights, const Block& block, int
   for (int64_t k = 0; k < width * width; ++k, to += slice * block.width) {
     if (w.transposed_weights)
       copy_outputs(weights.at<float>(c0, width - 1 - k / width, width - 1 - k % width) + block.o0, weights.image_stride,
-                   count, channels, block.width, to);
+                   count, channels, block.width, to, -taps_ahead * weights.pixel_stride);
     else
       pack_outputs<2>(weights.at<float>(block.o0, k / width, k % width) + c0, weights.image_stride, count, channels,
                       block.width, to, taps_ahead * weights.pixel_stride);

@@ -63,12 +63,12 @@ void add_products(const WinogradWeights& w, const Sums& sums, int64_t p, int64_t
 // The gradient of the weights of coarse channel o; the group begins with fine channel c0.
 template <class F>
 void leave_weights(const Destination& dst, const Sums& sums, int64_t c0, int64_t o) {
+  const Writer write(dst);
   for (int64_t c = sums.fine.first; c < sums.fine.last; c += lanes) {
     const float* at = sums.data + (o - sums.coarse.first) * sums.pitch + c - sums.fine.first;
-    transform_weights_gradient<F>([&](int i, int j) { return load(at + F::point(i, j) * sums.step()); },
-                                  [&](int y, int x, vfloat v) {
-                                    put_some(dst.view.at<float>(o, y, x) + c0 + c, v, sums.fine.last - c, dst.mode);
-                                  });
+    transform_weights_gradient<F>(
+        [&](int i, int j) { return load(at + F::point(i, j) * sums.step()); },
+        [&](int y, int x, vfloat v) { write(dst.view.at<float>(o, y, x) + c0 + c, v, sums.fine.last - c); });
   }
 }
 
