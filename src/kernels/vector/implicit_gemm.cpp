@@ -238,8 +238,11 @@ void pointwise(const Gather& g, const Arguments& a) {
   const bool direct = !e.residual && !e.gate && !writer.add;
   const bool past = writer.past && dst.pixel_stride % lanes == 0 && reinterpret_cast<uintptr_t>(dst.data) % 64 == 0;
   const Shape rows = rows_of(g, a);
-  const int64_t tiles = (rows.w + tile_rows - 1) / tile_rows, total = rows.n * rows.h * tiles;
-  const int64_t chunks = least(most(total / 4, 1), 64), step = g.w.stride * src.pixel_stride;
+  // Tiles of `each` pixels, the first `longer` with one more: nothing is divided in the loop, where a tile takes little
+  // longer than a few divisions.
+  const int64_t tiles = (rows.w + tile_rows - 1) / tile_rows, each = rows.w / tiles, longer = rows.w % tiles;
+  const int64_t total = rows.n * rows.h * tiles, chunks = least(most(total / 4, 1), 64),
+                step = g.w.stride * src.pixel_stride;
   parallel_for(chunks, [&](int64_t chunk, int thread) {
     float* sums = reinterpret_cast<float*>(a.scratch) + thread * g.thread_floats() + g.band_floats;
     const int64_t padded = g.out_blocks * g.block;
@@ -250,9 +253,10 @@ void pointwise(const Gather& g, const Arguments& a) {
     };
     if (a.parameters.size() > 1) copy(a.parameters[1], bias);
     copy(e.scale, scale), copy(e.shift, shift);
-    for (int64_t i = part(total, chunk, chunks); i < part(total, chunk + 1, chunks); ++i) {
-      const int64_t n = i / tiles / rows.h, y = i / tiles % rows.h;
-      const int64_t x0 = part(rows.w, i % tiles, tiles), pixels = part(rows.w, i % tiles + 1, tiles) - x0;
+    const int64_t begin = part(total, chunk, chunks), end = part(total, chunk + 1, chunks);
+    int64_t t = begin % tiles, y = begin / tiles % rows.h, n = begin / tiles / rows.h;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t x0 = t * each + least(t, longer), pixels = each + (t < longer ? 1 : 0);
       const float *from = src.at<float>(n, y * g.h.stride, 0) + x0 * step, *next = from + pixels * step;
       float* to = dst.at<float>(n, y, 0) + x0 * dst.pixel_stride;
       for (int64_t b = 0; b < g.out_blocks; ++b) {
@@ -277,6 +281,8 @@ void pointwise(const Gather& g, const Arguments& a) {
         });
         if (!direct) exit.leave(0, pixels, sums);
       }
+      if (++t == tiles) t = 0, ++y;
+      if (y == rows.h) y = 0, ++n;
     }
   });
 }
