@@ -247,8 +247,12 @@ Candidates fast_convolution_kernels(const Convolution& conv, const Problem& prob
   };
   if (tiles) all.push_back(amx_kernel(conv, problem));
   if (fewer) append_winograd();
+  const Kernel strassen = strassen_kernel(conv, problem);
+  const bool seven = strassen_pays(conv, problem);
+  if (seven) all.push_back(strassen);
   all.push_back(implicit_gemm(conv, problem));
   if (!fewer) append_winograd();
+  if (!seven) all.push_back(strassen);
   if (!tiles) all.push_back(amx_kernel(conv, problem));
   return all;
 }

@@ -30,6 +30,10 @@ bool winograd_pays(const Convolution& conv, const Problem& problem);
 Kernel amx_kernel(const Convolution& conv, const Problem& problem);
 /// Are they faster than a plain sum, with real tiles: do the channels fill them?
 bool amx_pays(const Convolution& conv, const Problem& problem);
+/// `strassen`: 1x1 convolutions by seven products of halves instead of eight (conv2d_strassen.cpp).
+Kernel strassen_kernel(const Convolution& conv, const Problem& problem);
+/// Is it faster than a plain product: are the matrices large enough?
+bool strassen_pays(const Convolution& conv, const Problem& problem);
 /// Why a kernel for f32 without groups declines; empty: it does not.
 std::string declines_dense(const Convolution& conv, const Problem& problem);
 /// The fast kernels, in order of preference (conv2d_fast.cpp).

@@ -60,6 +60,8 @@ const Case cases[] = {
     {"7x7 atrous, many tiles, blocks of channels", {1, 81, 80, 33}, 2, {7, 7}, {1, 1}, {237, 234}, {79, 78}},
     {"7x7 atrous, many tiles, groups of channels", {1, 47, 47, 3}, 33, {7, 7}, {1, 1}, {138, 138}, {46, 46}},
     {"groups of channels of both maps", {1, 2, 7, 592}, 290, {1, 1}},
+    {"1x1, blocks and bands of many channels", {2, 5, 13, 800}, 100, {1, 1}},
+    {"1x1, an odd number of pixels", {1, 3, 5, 33}, 47, {1, 1}},
     {"groups of channels, atrous", {1, 5, 6, 304}, 40, {3, 3}, {1, 1}, {2, 2}, {2, 2}},
     {"rows in pieces", {1, 3, 301, 16}, 20, {3, 3}, {1, 1}, {2, 2}, {2, 2}},
     {"groups", {2, 8, 9, 6}, 9, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 3},
@@ -391,6 +393,35 @@ TEST(Conv2d, WinogradServesPrecisionFp32WhereItPays) {
   EXPECT_EQ(selected(Precision::fp32, {1, 24, 23, 64}, {12, 12}), "winograd_pairs");
   EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {9, 9}), "implicit_gemm");    // of 2x2, nearly all
   EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {19, 19}), "implicit_gemm");  // of one pixel
+}
+
+TEST(Conv2d, StrassenRoundsLittle) {
+  const auto is_strassen = [](const Kernel& kernel) { return std::string(kernel.name) == "strassen"; };
+  const Case wide{"1x1", {1, 9, 15, 800}, 256, {1, 1}};
+  int kernels = 0;
+  errors_of(wide, is_strassen, [&](const Kernel&, double error) {
+    EXPECT_LT(error, 5e-6);
+    ++kernels;
+  });
+  EXPECT_EQ(kernels, 2 * static_cast<int>(isas().size())) << "forward and data gradient, of each instruction set";
+}
+
+TEST(Conv2d, StrassenServesLargeProductsOfPrecisionFp32) {
+  if (std::getenv("PIXELWISE_KERNELS")) GTEST_SKIP() << "other kernels are forced";
+  const auto selected = [](Pass pass, Precision precision, const Shape& x, int64_t channels) {
+    const Case c{"", x, channels, {1, 1}};
+    Problem problem = problem_of(operands(c, pass, {}), pass, false, Isa::avx512);
+    problem.precision = precision;
+    return std::string(select(candidates(c, {}, problem)).name);
+  };
+  const Shape map{1, 12, 16, 512}, small{1, 3, 5, 512}, few{1, 12, 16, 128};
+  for (const Pass pass : {Pass::forward, Pass::backward_data}) {
+    EXPECT_EQ(selected(pass, Precision::fp32, map, 512), "strassen");
+    EXPECT_EQ(selected(pass, Precision::strict, map, 512), "implicit_gemm");
+    EXPECT_EQ(selected(pass, Precision::fp32, small, 512), "implicit_gemm");
+    EXPECT_EQ(selected(pass, Precision::fp32, few, 512), "implicit_gemm");
+  }
+  EXPECT_EQ(selected(Pass::backward_weights, Precision::fp32, map, 512), "implicit_gemm");
 }
 
 // Selection is a pure function: what a processor with AMX would choose is known on every other.

@@ -73,15 +73,16 @@ struct Results {
 };
 
 template <int M, int V>
-[[gnu::noinline, gnu::aligned(64)]] void result_tile(const float* x, const float* next, int64_t step, const Run& run,
-                                                     int64_t length, const float* init, const Results& r) {
+[[gnu::noinline, gnu::aligned(64)]] void result_tile(const float* x, const float* next, int64_t step, const Run* runs,
+                                                     int64_t run_count, int64_t length, const float* init,
+                                                     const Results& r) {
   if (!r.past) {
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
       for (int v = 0; v < V; ++v) __builtin_prefetch(r.to + m * r.pixel + v * lanes, 1);
   }
-  sum_tile<M, V>(x, next, step, &run, 1, length, init, 0, [&](int m, int v, vfloat sum) {
+  sum_tile<M, V>(x, next, step, runs, run_count, length, init, 0, [&](int m, int v, vfloat sum) {
     float* to = r.to + m * r.pixel + v * lanes;
     if (r.scale) sum = fma(sum, load(r.scale + v * lanes), load(r.shift + v * lanes));
     if (r.act != Activation::none) sum = activate(sum, r.act);

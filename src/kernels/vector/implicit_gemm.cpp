@@ -52,6 +52,30 @@ void for_each_phase(const Gather& g, const Fn& fn) {
   }
 }
 
+// Results that nothing is added to or multiplied with go to memory straight from registers.
+bool leaves_directly(const Arguments& a) { return !a.epilogue.residual && !a.epilogue.gate && !Writer(a.dst[0]).add; }
+
+// Are they written past the caches, where they are large enough? All vectors are aligned then.
+bool streams(const Arguments& a) {
+  const View& dst = a.dst[0].view;
+  return Writer(a.dst[0]).past && reinterpret_cast<uintptr_t>(dst.data) % 64 == 0 && dst.pixel_stride % lanes == 0 &&
+         dst.row_stride % lanes == 0 && dst.image_stride % lanes == 0;
+}
+
+// The parameters of a block of destination channels, 0 in lanes past the last.
+struct BlockParameters {
+  alignas(64) float bias[2 * lanes] = {}, scale[2 * lanes] = {}, shift[2 * lanes] = {};
+
+  BlockParameters(const Arguments& a, const Block& block, int64_t channels) {
+    const auto copy = [&](const View& from, float* to) {
+      for (int64_t o = 0; from && o < least(block.width, channels - block.o0); ++o)
+        to[o] = from.as<float>()[block.o0 + o];
+    };
+    if (a.parameters.size() > 1) copy(a.parameters[1], bias);
+    copy(a.epilogue.scale, scale), copy(a.epilogue.shift, shift);
+  }
+};
+
 // Where the sums of a row of one phase go: dst = act(scale sum + shift + residual) * act'(gate), written or added.
 struct Exit {
   const Gather& g;
@@ -141,6 +165,29 @@ void set_row(const Gather& g, const Arguments& a, const Band& band, const AxisPh
   }
 }
 
+// All of the sums of a row of one phase, that leave directly.
+void run_result_tiles(const Row& row, int64_t pixels, const BlockParameters& block, const Exit& exit, bool past) {
+  const View& dst = exit.a.dst[0].view;
+  const int64_t tiles = (pixels + tile_rows - 1) / tile_rows, vectors = exit.block.width / lanes;
+  const Epilogue& e = exit.a.epilogue;
+  Results results{nullptr,
+                  exit.g.w.step * dst.pixel_stride,
+                  least(lanes, dst.shape.c - exit.block.o0 - (vectors - 1) * lanes),
+                  e.scale ? block.scale : nullptr,
+                  block.shift,
+                  e.act,
+                  past};
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t x0 = part(pixels, t, tiles), count = part(pixels, t + 1, tiles) - x0;
+    const float *x = row.x + x0 * row.step, *next = x + count * row.step;
+    results.to = dst.at<float>(exit.n, exit.y, exit.first + x0 * exit.g.w.step) + exit.block.o0;
+    with_constant<tile_rows>(count, [&]<int M>() {
+      vectors == 1 ? result_tile<M, 1>(x, next, row.step, row.runs, row.run_count, row.length, block.bias, results)
+                   : result_tile<M, 2>(x, next, row.step, row.runs, row.run_count, row.length, block.bias, results);
+    });
+  }
+}
+
 // exit: null where the sums are not complete yet. A tile leaves at once, and is written while the next is computed.
 void run_tiles(const Row& row, int64_t pixels, int64_t width, const float* bias, float* sums, const Exit* exit) {
   const int64_t tiles = (pixels + tile_rows - 1) / tile_rows;
@@ -190,11 +237,8 @@ void add_taps(const Gather& g, const Source& source, int64_t n, const AxisPhase&
 
 void gather_block(const Gather& g, const Arguments& a, const Band& band, const Block& block, float* scratch) {
   float *sums = scratch + g.band_floats, *panel_scratch = sums + g.sum_floats;
-  alignas(64) float bias[2 * lanes] = {};
-  if (a.parameters.size() > 1 && a.parameters[1]) {
-    for (int64_t o = 0; o < least(block.width, g.dst.c - block.o0); ++o)
-      bias[o] = a.parameters[1].as<float>()[block.o0 + o];
-  }
+  const BlockParameters parameters(a, block, g.dst.c);
+  const bool direct = leaves_directly(a) && g.in_blocks == 1, past = streams(a);
   Row row;
   for_each_phase(g, [&](const AxisPhase& h, const AxisPhase& v, int64_t taps_before) {
     const int64_t last = least(band.q1, h.count);
@@ -206,7 +250,7 @@ void gather_block(const Gather& g, const Arguments& a, const Band& band, const B
       const Panel panel{g.prepacked ? packed : panel_scratch, c0, channels, block.width};
       for (int64_t q = band.q0; q < last; ++q) {
         float* to = sums + (g.in_blocks > 1 ? (q - band.q0) * v.count * block.width : 0);
-        const float* start = i == 0 ? bias : nullptr;
+        const float* start = i == 0 ? parameters.bias : nullptr;
         const Exit exit{g, a, block, band.n, h.offset + q * g.h.step, v.offset};
         const bool complete = i + 1 == g.in_blocks;
         if (g.tapwise) {
@@ -214,7 +258,8 @@ void gather_block(const Gather& g, const Arguments& a, const Band& band, const B
           if (complete) exit.leave(0, v.count, to);
         } else {
           set_row(g, a, band, h, v, q, panel, row);
-          run_tiles(row, v.count, block.width, start, to, complete ? &exit : nullptr);
+          direct ? run_result_tiles(row, v.count, parameters, exit, past)
+                 : run_tiles(row, v.count, block.width, start, to, complete ? &exit : nullptr);
         }
       }
     }
@@ -234,12 +279,13 @@ Shape rows_of(const Gather& g, const Arguments& a) {
 void pointwise(const Gather& g, const Arguments& a) {
   const View &src = a.src[0].view, &dst = a.dst[0].view;
   const Epilogue& e = a.epilogue;
-  const Writer writer(a.dst[0]);
-  const bool direct = !e.residual && !e.gate && !writer.add;
-  const bool past = writer.past && dst.pixel_stride % lanes == 0 && reinterpret_cast<uintptr_t>(dst.data) % 64 == 0;
+  const bool direct = leaves_directly(a), past = streams(a);
   const Shape rows = rows_of(g, a);
-  const int64_t tiles = (rows.w + tile_rows - 1) / tile_rows, total = rows.n * rows.h * tiles;
-  const int64_t chunks = least(most(total / 4, 1), 64), step = g.w.stride * src.pixel_stride;
+  // Tiles of `each` pixels, the first `longer` with one more: nothing is divided in the loop, where a tile takes little
+  // longer than a few divisions.
+  const int64_t tiles = (rows.w + tile_rows - 1) / tile_rows, each = rows.w / tiles, longer = rows.w % tiles;
+  const int64_t total = rows.n * rows.h * tiles, chunks = least(most(total / 4, 1), 64),
+                step = g.w.stride * src.pixel_stride;
   parallel_for(chunks, [&](int64_t chunk, int thread) {
     float* sums = reinterpret_cast<float*>(a.scratch) + thread * g.thread_floats() + g.band_floats;
     const int64_t padded = g.out_blocks * g.block;
@@ -250,9 +296,10 @@ void pointwise(const Gather& g, const Arguments& a) {
     };
     if (a.parameters.size() > 1) copy(a.parameters[1], bias);
     copy(e.scale, scale), copy(e.shift, shift);
-    for (int64_t i = part(total, chunk, chunks); i < part(total, chunk + 1, chunks); ++i) {
-      const int64_t n = i / tiles / rows.h, y = i / tiles % rows.h;
-      const int64_t x0 = part(rows.w, i % tiles, tiles), pixels = part(rows.w, i % tiles + 1, tiles) - x0;
+    const int64_t begin = part(total, chunk, chunks), end = part(total, chunk + 1, chunks);
+    int64_t t = begin % tiles, y = begin / tiles % rows.h, n = begin / tiles / rows.h;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t x0 = t * each + least(t, longer), pixels = each + (t < longer ? 1 : 0);
       const float *from = src.at<float>(n, y * g.h.stride, 0) + x0 * step, *next = from + pixels * step;
       float* to = dst.at<float>(n, y, 0) + x0 * dst.pixel_stride;
       for (int64_t b = 0; b < g.out_blocks; ++b) {
@@ -270,13 +317,15 @@ void pointwise(const Gather& g, const Arguments& a) {
         if (!direct) exit.prepare(0, pixels);
         with_constant<tile_rows>(pixels, [&]<int M>() {
           if (direct)
-            return vectors == 1 ? result_tile<M, 1>(from, next, step, run, g.src.c, bias + block.o0, results)
-                                : result_tile<M, 2>(from, next, step, run, g.src.c, bias + block.o0, results);
+            return vectors == 1 ? result_tile<M, 1>(from, next, step, &run, 1, g.src.c, bias + block.o0, results)
+                                : result_tile<M, 2>(from, next, step, &run, 1, g.src.c, bias + block.o0, results);
           vectors == 1 ? tile<M, 1>(from, next, step, &run, 1, g.src.c, bias + block.o0, 0, sums)
                        : tile<M, 2>(from, next, step, &run, 1, g.src.c, bias + block.o0, 0, sums);
         });
         if (!direct) exit.leave(0, pixels, sums);
       }
+      if (++t == tiles) t = 0, ++y;
+      if (y == rows.h) y = 0, ++n;
     }
   });
 }
