@@ -94,6 +94,7 @@ Winograd plan(const Convolution& conv, const Problem& problem, const Algorithm& 
   w.transposed_weights = (problem.pass == Pass::forward) == conv.transposed;
   if (w.transposed_weights && !is_pairs(f))
     w.offset = {conv.pad.h - (conv.kernel.h - 1) * conv.dilation.h, conv.pad.w - (conv.kernel.w - 1) * conv.dilation.w};
+  w.pooled = pools(problem);
   block_channels(w, problem.fixed_parameters, lanes);
   block_tiles(w, lanes);
   return w;
@@ -135,6 +136,11 @@ Size tiled_map(const Convolution& conv, const Problem& problem) {
   return problem.src[conv.transposed ? 0 : 1].shape.size();
 }
 
+// A window that is pooled has to lie within a tile.
+bool cuts_windows(const Convolution& conv, const Algorithm& f) {
+  return f.tile.h % 2 != 0 || f.tile.w % 2 != 0 || conv.dilation != Size{1, 1};
+}
+
 std::string declines(const Convolution& conv, const Problem& problem, const Algorithm& f) {
   if (problem.precision == Precision::strict) return "precision strict: it rounds differently from a plain sum";
   for (const auto* operands : {&problem.src, &problem.dst, &problem.parameters}) {
@@ -142,6 +148,7 @@ std::string declines(const Convolution& conv, const Problem& problem, const Algo
       if (operand.type != Type::f32) return format("elements of type {}: it is for f32", to_string(operand.type));
     }
   }
+  if (pools(problem) && cuts_windows(conv, f)) return declines_pooling;
   if (conv.groups > 1) return format("{} groups: it is for 1", conv.groups);
   if (conv.kernel != Size{f.taps, f.taps})
     return format("kernel {}: it is for {}x{}", to_string(conv.kernel), f.taps, f.taps);
