@@ -25,7 +25,7 @@ void block_channels(Winograd& w, bool fixed, int64_t lanes) {
   w.prepacked =
       4 * w.points() * w.src.c * w.dst.c <= prepacked_bytes || (fixed && w.points() <= 2 * w.kernel * w.kernel);
   const int64_t column = 4 * w.points() * w.block;  // bytes of a source channel of a panel, and of a tile's sums
-  const int64_t fitting = std::max<int64_t>(16, made_bytes / column / 16 * 16), summed = w.points() > 64 ? 32 : 512;
+  const int64_t fitting = std::max<int64_t>(16, made_bytes / column / 16 * 16), summed = w.points() > 64 ? 64 : 512;
   const bool kept = !w.prepacked && w.count() * column <= private_bytes;
   w.in_blocks = ceil_div(w.src.c, kept ? std::min(fitting, summed) : summed);
   w.in_block = round_up(ceil_div(w.src.c, w.in_blocks), 16);
@@ -57,8 +57,8 @@ struct Algorithm {
   int64_t taps;
   Size side;
 };
-constexpr Algorithm f47{"winograd4x2", {4, 2}, 7, {10, 8}}, f33{"winograd3", {3, 3}, 3, {5, 5}},
-    f43{"winograd4", {4, 4}, 3, {6, 6}}, f63{"winograd6", {6, 6}, 3, {8, 8}},
+constexpr Algorithm f47{"winograd4x2", {4, 2}, 7, {10, 8}}, f37{"winograd4x3", {4, 3}, 7, {10, 9}},
+    f33{"winograd3", {3, 3}, 3, {5, 5}}, f43{"winograd4", {4, 4}, 3, {6, 6}}, f63{"winograd6", {6, 6}, 3, {8, 8}},
     pairs{"winograd_pairs", {2, 2}, 3, {3, 3}};
 
 // Tiles of a sub-image, along both axes.
@@ -153,6 +153,10 @@ std::string declines(const Convolution& conv, const Problem& problem, const Algo
   if (conv.kernel != Size{f.taps, f.taps})
     return format("kernel {}: it is for {}x{}", to_string(conv.kernel), f.taps, f.taps);
   if (conv.stride != Size{1, 1}) return format("stride {}: it is for 1", to_string(conv.stride));
+  const Size map = tiled_map(conv, problem);
+  if (f.side == f37.side && std::min(map.h, map.w) < 8)
+    return format("a map of {}: it is for 8x8 and more; of fewer pixels the largest may be small beside its error",
+                  to_string(map));
   if (is_pairs(f) && (conv.pad != conv.dilation || tiles_of(tiled_map(conv, problem), conv.dilation, f) != Size{1, 1}))
     return format("rate {}, padding {}: it is for equal ones of half the map or more", to_string(conv.dilation),
                   to_string(conv.pad));
@@ -192,8 +196,8 @@ int64_t live_taps(int64_t map, int64_t kernel, int64_t pad, int64_t dilation) {
 
 // The algorithm that multiplies least, where that outweighs what larger tiles transform more.
 Algorithm best_algorithm(const Convolution& conv, const Problem& problem) {
-  if (conv.kernel.h == 7) return f47;
   const Size map = tiled_map(conv, problem);
+  if (conv.kernel.h == 7) return products(map, conv.dilation, f37) <= products(map, conv.dilation, f47) ? f37 : f47;
   Algorithm best = 6 * products(map, conv.dilation, f63) <= 5 * products(map, conv.dilation, f43) ? f63 : f43;
   for (const Algorithm& f : {f33, pairs}) {
     if (declines(conv, problem, f).empty() &&
@@ -208,7 +212,7 @@ Algorithm best_algorithm(const Convolution& conv, const Problem& problem) {
 Candidates winograd_kernels(const Convolution& conv, const Problem& problem) {
   const Algorithm best = best_algorithm(conv, problem);
   Candidates all{winograd_kernel(conv, problem, best)};
-  for (const Algorithm& f : {f43, f63, f33, pairs, f47}) {
+  for (const Algorithm& f : {f43, f63, f33, pairs, f47, f37}) {
     if (std::string(f.name) != best.name) all.push_back(winograd_kernel(conv, problem, f));
   }
   return all;

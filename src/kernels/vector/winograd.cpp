@@ -282,7 +282,8 @@ void pack_all(const Winograd& w, const Arguments& a) {
 // fn.template operator()<F>() for the algorithm of the plan.
 template <class Fn>
 void with_filter(const Winograd& w, const Fn& fn) {
-  if (w.kernel == 7) return fn.template operator()<Axes<F47, F27>>();
+  if (w.kernel == 7)
+    return w.tile.w == 3 ? fn.template operator()<Axes<F47, F37>>() : fn.template operator()<Axes<F47, F27>>();
   switch (w.tile.h) {
     case 2:
       return fn.template operator()<Axes<Pair>>();
