@@ -103,7 +103,8 @@ ModelGraph model_graph(const ModelArguments& arguments) {
   if (size.h * size.w == 0) throw UsageError("--size HxW is missing: the configuration has no crop");
   result.training = arguments.mode == "train";
   const Shape image{config.train.batch_size, size.h, size.w, config.model.in_channels};
-  result.graph = result.training ? training_graph(config, size) : inference_graph(model_spec(config), image);
+  result.graph = result.training ? training_graph(config, size)
+                                 : inference_graph(model_spec(config), image, {}, precision_of(config));
   return result;
 }
 

@@ -62,7 +62,7 @@ Graph training_graph(const Config& config, Size size) {
   return graph;
 }
 
-Graph inference_graph(const ModelSpec& model, const Shape& shape, Keep keep) {
+Graph inference_graph(const ModelSpec& model, const Shape& shape, Keep keep, Precision precision) {
   Graph graph;
   Builder builder(graph, Phase::inference);
   if (keep.dropout) builder.keep_dropout();
@@ -76,6 +76,7 @@ Graph inference_graph(const ModelSpec& model, const Shape& shape, Keep keep) {
   builder.mark_external(builder.argmax(scores, "prediction"));
   fuse(graph);
   fold(graph);
+  fold_max_pools(graph, precision);
   return graph;
 }
 
@@ -145,7 +146,8 @@ TrainedModel::TrainedModel(const std::string& weights_path) {
 
 MakeExecutor TrainedModel::maker(Keep keep) {
   return [this, keep](const Shape& shape) {
-    return Executor(inference_graph(model_spec(config_), shape, keep), parameters_, arena_, precision_of(config_));
+    const Precision precision = precision_of(config_);
+    return Executor(inference_graph(model_spec(config_), shape, keep, precision), parameters_, arena_, precision);
   };
 }
 

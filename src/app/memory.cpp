@@ -112,8 +112,10 @@ TrainingMemory training_memory(const Config& config, Size size, Size photo) {
   memory.arena = make_plan(graph, graph.all(), precision_of(config)).arena_bytes;
   if (photo.h * photo.w > 0) {
     const Shape shape{1, photo.h, photo.w, config.model.in_channels};
-    const Graph inference = inference_graph(model_spec(config), shape, {.scores = true});  // as samples.png wants it
-    memory.validation = make_plan(inference, inference.all(), precision_of(config)).arena_bytes;
+    const Precision precision = precision_of(config);
+    const Graph inference =
+        inference_graph(model_spec(config), shape, {.scores = true}, precision);  // as samples.png wants it
+    memory.validation = make_plan(inference, inference.all(), precision).arena_bytes;
   }
   for (const Value& value : graph.values) {
     if (value.storage == Storage::arena) continue;

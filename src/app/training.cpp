@@ -155,7 +155,8 @@ void Training::make_trainer() {
 
 Evaluator Training::make_evaluator(Keep keep) {
   return Evaluator(evaluator_options(config_), [this, keep](const Shape& shape) {
-    return Executor(inference_graph(model_spec(config_), shape, keep), parameters_, arena_, precision_of(config_));
+    const Precision precision = precision_of(config_);
+    return Executor(inference_graph(model_spec(config_), shape, keep, precision), parameters_, arena_, precision);
   });
 }
 

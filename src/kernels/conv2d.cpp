@@ -22,22 +22,47 @@ T& weight_at(const Convolution& conv, const View& w, int64_t o, int64_t ky, int6
   return conv.depthwise() ? w.at<T>(0, ky, kx)[o] : w.at<T>(o, ky, kx)[i];
 }
 
+// The largest value(fine y, fine x) of the 2x2 window of pixel (y, x), whose first row and column are in the map; NaN
+// wins, as in max pooling.
+template <class Fn>
+double largest_of_window(const Size& map, int64_t y, int64_t x, const Fn& value) {
+  double largest = value(2 * y, 2 * x);
+  for (int64_t i = 1; i < 4; ++i) {
+    const int64_t fy = 2 * y + i / 2, fx = 2 * x + i % 2;
+    if (fy >= map.h || fx >= map.w) continue;
+    const double other = value(fy, fx);
+    if (other > largest || other != other) largest = other;
+  }
+  return largest;
+}
+
 template <class T>
 void fine_to_coarse(const Convolution& conv, const Arguments& a, const View& bias) {
   const View &dst = a.dst[0].view, &w = a.parameters[0];
   const int64_t in = conv.fine_channels / conv.groups, out = conv.coarse_channels / conv.groups;
+  const auto sum_at = [&](int64_t n, int64_t y, int64_t x, int64_t o) {
+    double sum = bias ? value_of(bias.as<T>()[o]) : 0;
+    for (int64_t ky = 0; ky < conv.kernel.h; ++ky) {
+      for (int64_t kx = 0; kx < conv.kernel.w; ++kx) {
+        const int64_t sy = y * conv.stride.h - conv.pad.h + ky * conv.dilation.h;
+        const int64_t sx = x * conv.stride.w - conv.pad.w + kx * conv.dilation.w;
+        for (int64_t i = 0; i < in; ++i)
+          sum += source_at<T>(a.src[0], n, sy, sx, o / out * in + i) * value_of(weight_at<T>(conv, w, o, ky, kx, i));
+      }
+    }
+    return sum;
+  };
+  const bool pooled = conv.pooled.h > 0;
   for_each_pixel(dst.shape, [&](int64_t n, int64_t y, int64_t x) {
     for (int64_t o = 0; o < conv.coarse_channels; ++o) {
-      double sum = bias ? value_of(bias.as<T>()[o]) : 0;
-      for (int64_t ky = 0; ky < conv.kernel.h; ++ky) {
-        for (int64_t kx = 0; kx < conv.kernel.w; ++kx) {
-          const int64_t sy = y * conv.stride.h - conv.pad.h + ky * conv.dilation.h;
-          const int64_t sx = x * conv.stride.w - conv.pad.w + kx * conv.dilation.w;
-          for (int64_t i = 0; i < in; ++i)
-            sum += source_at<T>(a.src[0], n, sy, sx, o / out * in + i) * value_of(weight_at<T>(conv, w, o, ky, kx, i));
-        }
-      }
-      leave<T>(a, n, y, x, o, sum);
+      if (pooled)
+        put(dst.at<T>(n, y, x)[o],
+            largest_of_window(
+                conv.pooled, y, x,
+                [&](int64_t fy, int64_t fx) { return finished<T>(a.epilogue, n, fy, fx, o, sum_at(n, fy, fx, o)); }),
+            a.dst[0].mode);
+      else
+        leave<T>(a, n, y, x, o, sum_at(n, y, x, o));
     }
   });
   take_moments<T>(a);
@@ -159,7 +184,9 @@ void fill_bilinear(const View& weights) {
 
 Candidates conv2d_kernels_by_rule(const Conv2dSpec& s, const Problem& problem) {
   const Shape x = problem.pass == Pass::backward_data ? problem.dst[0].shape : problem.src[0].shape;
-  return candidates({s.kernel, s.stride, s.pad, s.dilation, s.groups, x.c, s.out_channels, false}, problem);
+  Convolution conv{s.kernel, s.stride, s.pad, s.dilation, s.groups, x.c, s.out_channels, false};
+  if (pools(problem)) conv.pooled = problem.dst[0].shape.size();
+  return candidates(conv, problem);
 }
 
 Candidates conv2d_kernels(const Conv2dSpec& s, const Problem& problem) {

@@ -159,6 +159,7 @@ std::string declines_types(const Problem& problem) {
       if (operand.type != Type::f32) return format("elements of type {}: it is for f32", to_string(operand.type));
     }
   }
+  if (pools(problem)) return declines_pooling;
   return {};
 }
 

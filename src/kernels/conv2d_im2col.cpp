@@ -50,6 +50,8 @@ Kernel im2col_kernel(const Convolution& conv, const Problem& problem) {
     kernel.declined = format("elements of type {}: it is for f32", to_string(problem.src[0].type));
   else if (conv.groups > 1)
     kernel.declined = format("{} groups: it is for 1", conv.groups);
+  else if (pools(problem))
+    kernel.declined = declines_pooling;
   if (!kernel.declined.empty()) return kernel;
   const int64_t height = problem.dst[0].shape.h, width = problem.dst[0].shape.w, images = problem.dst[0].shape.n;
   const int64_t floats = width * (conv.kernel.h * conv.kernel.w * conv.fine_channels + conv.coarse_channels);

@@ -26,7 +26,7 @@ void block_channels(Winograd& w, bool fixed, int64_t lanes) {
   w.prepacked =
       4 * w.points() * w.src.c * w.dst.c <= prepacked_bytes || (fixed && w.points() <= 2 * w.kernel * w.kernel);
   const int64_t column = 4 * w.points() * w.block;  // bytes of a source channel of a panel, and of a tile's sums
-  const int64_t fitting = std::max<int64_t>(16, made_bytes / column / 16 * 16), summed = w.points() > 64 ? 32 : 512;
+  const int64_t fitting = std::max<int64_t>(16, made_bytes / column / 16 * 16), summed = w.points() > 64 ? 64 : 512;
   const bool kept = !w.prepacked && w.count() * column <= private_bytes;
   w.in_blocks = ceil_div(w.src.c, kept ? std::min(fitting, summed) : summed);
   w.in_block = round_up(ceil_div(w.src.c, w.in_blocks), 16);
@@ -60,8 +60,8 @@ struct Algorithm {
   int64_t taps;
   Size side;
 };
-constexpr Algorithm f47{"winograd4x2", {4, 2}, 7, {10, 8}}, f33{"winograd3", {3, 3}, 3, {5, 5}},
-    f43{"winograd4", {4, 4}, 3, {6, 6}}, f63{"winograd6", {6, 6}, 3, {8, 8}},
+constexpr Algorithm f47{"winograd4x2", {4, 2}, 7, {10, 8}}, f37{"winograd4x3", {4, 3}, 7, {10, 9}},
+    f33{"winograd3", {3, 3}, 3, {5, 5}}, f43{"winograd4", {4, 4}, 3, {6, 6}}, f63{"winograd6", {6, 6}, 3, {8, 8}},
     pairs{"winograd_pairs", {2, 2}, 3, {3, 3}};
 
 // Tiles of a sub-image, along both axes.
@@ -97,6 +97,7 @@ Winograd plan(const Convolution& conv, const Problem& problem, const Algorithm& 
   w.transposed_weights = (problem.pass == Pass::forward) == conv.transposed;
   if (w.transposed_weights && !is_pairs(f))
     w.offset = {conv.pad.h - (conv.kernel.h - 1) * conv.dilation.h, conv.pad.w - (conv.kernel.w - 1) * conv.dilation.w};
+  w.pooled = pools(problem);
   block_channels(w, problem.fixed_parameters, lanes);
   block_tiles(w, lanes);
   return w;
@@ -140,6 +141,11 @@ Size tiled_map(const Convolution& conv, const Problem& problem) {
   return problem.src[conv.transposed ? 0 : 1].shape.size();
 }
 
+// A window that is pooled has to lie within a tile.
+bool cuts_windows(const Convolution& conv, const Algorithm& f) {
+  return f.tile.h % 2 != 0 || f.tile.w % 2 != 0 || conv.dilation != Size{1, 1};
+}
+
 std::string declines(const Convolution& conv, const Problem& problem, const Algorithm& f) {
   if (problem.precision == Precision::strict) return "precision strict: it rounds differently from a plain sum";
   for (const auto* operands : {&problem.src, &problem.dst, &problem.parameters}) {
@@ -147,10 +153,15 @@ std::string declines(const Convolution& conv, const Problem& problem, const Algo
       if (operand.type != Type::f32) return format("elements of type {}: it is for f32", to_string(operand.type));
     }
   }
+  if (pools(problem) && cuts_windows(conv, f)) return declines_pooling;
   if (conv.groups > 1) return format("{} groups: it is for 1", conv.groups);
   if (conv.kernel != Size{f.taps, f.taps})
     return format("kernel {}: it is for {}x{}", to_string(conv.kernel), f.taps, f.taps);
   if (conv.stride != Size{1, 1}) return format("stride {}: it is for 1", to_string(conv.stride));
+  const Size map = tiled_map(conv, problem);
+  if (f.side == f37.side && std::min(map.h, map.w) < 8)
+    return format("a map of {}: it is for 8x8 and more; of fewer pixels the largest may be small beside its error",
+                  to_string(map));
   if (is_pairs(f) && (conv.pad != conv.dilation || tiles_of(tiled_map(conv, problem), conv.dilation, f) != Size{1, 1}))
     return format("rate {}, padding {}: it is for equal ones of half the map or more", to_string(conv.dilation),
                   to_string(conv.pad));
@@ -190,8 +201,8 @@ int64_t live_taps(int64_t map, int64_t kernel, int64_t pad, int64_t dilation) {
 
 // The algorithm that multiplies least, where that outweighs what larger tiles transform more.
 Algorithm best_algorithm(const Convolution& conv, const Problem& problem) {
-  if (conv.kernel.h == 7) return f47;
   const Size map = tiled_map(conv, problem);
+  if (conv.kernel.h == 7) return products(map, conv.dilation, f37) <= products(map, conv.dilation, f47) ? f37 : f47;
   Algorithm best = 6 * products(map, conv.dilation, f63) <= 5 * products(map, conv.dilation, f43) ? f63 : f43;
   for (const Algorithm& f : {f33, pairs}) {
     if (declines(conv, problem, f).empty() &&
@@ -206,7 +217,7 @@ Algorithm best_algorithm(const Convolution& conv, const Problem& problem) {
 Candidates winograd_kernels(const Convolution& conv, const Problem& problem) {
   const Algorithm best = best_algorithm(conv, problem);
   Candidates all{winograd_kernel(conv, problem, best)};
-  for (const Algorithm& f : {f43, f63, f33, pairs, f47}) {
+  for (const Algorithm& f : {f43, f63, f33, pairs, f47, f37}) {
     if (std::string(f.name) != best.name) all.push_back(winograd_kernel(conv, problem, f));
   }
   return all;

@@ -15,14 +15,15 @@ struct Convolution {
   int64_t groups = 1;
   int64_t fine_channels = 0, coarse_channels = 0;
   bool transposed = false;
+  Size pooled{0, 0};  ///< the size of a result that is not written, only its max pooling by 2x2 with stride 2
   bool depthwise() const { return groups > 1 && groups == fine_channels && groups == coarse_channels; }
 };
 
 /// The textbook lowering (conv2d_im2col.cpp).
 Kernel im2col_kernel(const Convolution& conv, const Problem& problem);
 /// Minimal filtering, the fastest first: `winograd3`, `winograd4` and `winograd6` of 3x3 kernels by tiles of 3x3, 4x4
-/// and 6x6 pixels, `winograd_pairs` of those of a rate of half the map or more, `winograd4x2` of 7x7 kernels by tiles
-/// of 4x2 (conv2d_winograd.cpp).
+/// and 6x6 pixels, `winograd_pairs` of those of a rate of half the map or more, `winograd4x3` and `winograd4x2` of
+/// 7x7 kernels by tiles of 4x3 and 4x2 (conv2d_winograd.cpp).
 Candidates winograd_kernels(const Convolution& conv, const Problem& problem);
 /// Are they faster than a plain sum: are there channels enough, and half the multiplications at most?
 bool winograd_pays(const Convolution& conv, const Problem& problem);
@@ -44,6 +45,10 @@ extern const std::string_view convolution_table_text;
 /// Puts the kernel that the table names for a convolution first, where there is one (conv2d_measured.cpp).
 void prefer_measured(Candidates& candidates, const Conv2dSpec& spec, const Problem& problem);
 
+/// Is the result max pooled on its way out? Why most kernels decline it.
+inline bool pools(const Problem& problem) { return problem.pass == Pass::forward && problem.dst.size() > 1; }
+inline constexpr const char* declines_pooling = "it does not pool its result";
+
 /// Floats in a vector.
 constexpr int64_t lanes_of(Isa isa) { return isa >= Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4; }
 /// At least so many floats, in an odd number of cache lines: rows that far apart do not meet in the same sets of a
@@ -60,15 +65,20 @@ double source_at(const Source& s, int64_t n, int64_t y, int64_t x, int64_t c) {
   return activated(value, s.act);
 }
 
-/// dst = act(scale value + shift + residual) * act'(gate), written or added.
+/// act(scale value + shift + residual) * act'(gate).
 template <class T>
-void leave(const Arguments& a, int64_t n, int64_t y, int64_t x, int64_t c, double value) {
-  const Epilogue& e = a.epilogue;
+double finished(const Epilogue& e, int64_t n, int64_t y, int64_t x, int64_t c, double value) {
   if (e.scale) value = value * value_of(e.scale.as<T>()[c]) + value_of(e.shift.as<T>()[c]);
   if (e.residual) value += value_of(e.residual.at<T>(n, y, x)[c]);
   value = activated(value, e.act);
   if (e.gate) value *= passes(value_of(e.gate.at<T>(n, y, x)[c]), e.gate_act);
-  put(a.dst[0].view.at<T>(n, y, x)[c], value, a.dst[0].mode);
+  return value;
+}
+
+/// dst = the finished value, written or added.
+template <class T>
+void leave(const Arguments& a, int64_t n, int64_t y, int64_t x, int64_t c, double value) {
+  put(a.dst[0].view.at<T>(n, y, x)[c], finished<T>(a.epilogue, n, y, x, c, value), a.dst[0].mode);
 }
 
 /// Mean and biased variance of dst per channel.

@@ -72,8 +72,30 @@ bool fuse_sum(Graph& graph, const Node& node) {
   });
 }
 
+bool fold_max_pool(Graph& graph, const Node& node, Precision precision) {
+  const auto* pool = std::get_if<MaxPool2dSpec>(&node.spec);
+  if (!pool || pool->kernel != Size{2, 2} || pool->stride != Size{2, 2} || pool->pad != Size{0, 0}) return false;
+  const ValueId map = node.src[0].value, indices = node.dst[1].value;
+  const int i = writer(graph, map);
+  if (i < 0 || graph.at(map).external || readers(graph, map) != 1) return false;
+  if (graph.at(indices).external || readers(graph, indices) > 0) return false;
+  Node& conv = graph.nodes[static_cast<size_t>(i)];
+  if (!std::holds_alternative<Conv2dSpec>(conv.spec) || conv.max_pool || conv.residual != no_value) return false;
+  Node pooled = conv;
+  pooled.max_pool = true;
+  pooled.dst[0] = node.dst[0];
+  // Only where the kernel that serves the convolution best can do it.
+  const auto best = [&](const Node& of) {
+    return std::string(select(operator_of(of.spec).kernels(of.spec, problem_of(graph, of, precision))).name);
+  };
+  if (best(pooled) != best(conv)) return false;
+  conv = std::move(pooled);
+  return true;
+}
+
 // Erases the nodes that `move` has moved into another.
-void move_nodes(Graph& graph, bool (*move)(Graph&, const Node&)) {
+template <class Move>
+void move_nodes(Graph& graph, const Move& move) {
   for (size_t i = 0; i < graph.nodes.size();) {
     if (move(graph, graph.nodes[i]))
       graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(i));
@@ -114,6 +136,10 @@ void fuse(Graph& graph) {
 void fold(Graph& graph) {
   move_nodes(graph, fold_batch_norm);
   move_nodes(graph, fold_sum);
+}
+
+void fold_max_pools(Graph& graph, Precision precision) {
+  move_nodes(graph, [precision](Graph& g, const Node& node) { return fold_max_pool(g, node, precision); });
 }
 
 void defer_batch_norms(Graph& graph) {

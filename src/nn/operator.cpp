@@ -49,6 +49,7 @@ Problem problem_of(const Graph& graph, const Node& node, Precision precision) {
   for (const Input& input : node.src) problem.src.push_back(desc(input.value));
   for (const Output& output : node.dst) problem.dst.push_back(desc(output.value));
   for (const ValueId parameter : node.parameters) problem.parameters.push_back(desc(parameter));
+  if (node.max_pool) problem.dst.insert(problem.dst.begin(), operator_of(node.spec).infer(graph, node)[0]);
   problem.isa = isa();
   problem.precision = precision;
   problem.fixed_parameters = !graph.trains();

@@ -121,6 +121,7 @@ Executor inference(const Case& one, int64_t batch, Type type, Parameters& parame
   b.mark_external(scores);
   fuse(graph);
   fold(graph);
+  fold_max_pools(graph, precision);
   parameters.ensure(graph, 1);
   Executor executor(graph, parameters, std::make_shared<Arena>(), precision);
   fill_image(executor.view("image"));

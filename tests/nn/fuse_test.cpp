@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "nn/small_net.hpp"
+#include "pixelwise/nn/describe.hpp"
 #include "pixelwise/nn/differentiate.hpp"
 #include "pixelwise/nn/executor.hpp"
 #include "pixelwise/nn/plan.hpp"
@@ -168,6 +170,80 @@ TEST(Fold, LeavesResultsThatOthersRead) {
   const size_t nodes = graph.nodes.size();
   fold(graph);
   EXPECT_EQ(graph.nodes.size(), nodes);
+}
+
+// Convolutions that Winograd serves, with odd maps, each pooled: to `floor` sizes, and with `ceil`.
+Graph pooled_graph(Type type) {
+  Graph graph;
+  Builder b(graph, Phase::inference, type);
+  const ValueId image = b.input("image", type, {2, 47, 53, 32});
+  const Conv2dSpec conv{33, {3, 3}, {1, 1}, {1, 1}};
+  ValueId x = b.relu(b.batch_norm(b.conv2d(image, "a", conv), "a.norm"), "a.relu");
+  x = b.max_pool2d(x, "floor", {{2, 2}, {2, 2}, {0, 0}, false}).map;
+  x = b.max_pool2d(b.conv2d(x, "b", conv), "ceil", {{2, 2}, {2, 2}, {0, 0}, true}).map;  // 23x26
+  b.mark_external(x);
+  graph.at(x).name = "result";
+  fuse(graph);
+  fold(graph);
+  return graph;
+}
+
+TEST(FoldMaxPools, ComputesTheSame) {
+  for (const Type type : {Type::f64, Type::f32}) {
+    const Graph plain = pooled_graph(type);
+    Graph folded = plain;
+    fold_max_pools(folded, Precision::fp32);
+    EXPECT_EQ(count<MaxPool2dSpec>(plain), 2);
+    const bool forced = std::getenv("PIXELWISE_KERNELS") != nullptr || isa() == Isa::amx;
+    if (type == Type::f64 || !forced) {
+      EXPECT_EQ(count<MaxPool2dSpec>(folded), 0);
+    }
+    EXPECT_EQ(total_flops(plain, plain.all()), total_flops(folded, folded.all()));
+    Parameters parameters, same;
+    Executor one = executor_of(plain, parameters), other = executor_of(folded, same);
+    one.run(), other.run();
+    EXPECT_EQ(numbers_of(one.view("result")), numbers_of(other.view("result")));
+  }
+}
+
+// An executor of another precision, or with other kernels, than the graph was folded for computes the same.
+TEST(FoldMaxPools, ServesWhateverRuns) {
+  Graph folded = pooled_graph(Type::f32);
+  const Graph plain = folded;
+  fold_max_pools(folded, Precision::fp32);
+  Parameters parameters;
+  Executor one = executor_of(plain, parameters);
+  one.run();
+  Executor strict(folded, parameters, std::make_shared<Arena>(), Precision::strict);
+  EXPECT_LT(difference(numbers_of(one.view("result")), run(strict)), 1e-4);
+}
+
+TEST(FoldMaxPools, LeavesWhatOthersReadOrNoKernelPools) {
+  if (std::getenv("PIXELWISE_KERNELS")) GTEST_SKIP() << "other kernels are forced";
+  Graph graph;
+  Builder b(graph, Phase::inference);
+  const ValueId image = b.input("image", Type::f32, {1, 48, 48, 32});
+  const Conv2dSpec conv{32, {3, 3}, {1, 1}, {1, 1}};
+  const MaxPool2dSpec halves;
+  const ValueId twice = b.conv2d(image, "twice", conv), shown = b.conv2d(image, "shown", conv);
+  b.mark_external(shown);
+  const Builder::Pooled indexed = b.max_pool2d(b.conv2d(image, "indexed", conv), "p1", halves);
+  b.mark_external(b.max_unpool2d(indexed, indexed.map, "unpool", {{2, 2}, {2, 2}, {0, 0}, {48, 48}}));
+  b.mark_external(b.max_pool2d(twice, "p2", halves).map);
+  b.mark_external(b.relu(twice, "relu"));
+  b.mark_external(b.max_pool2d(shown, "p3", halves).map);
+  b.mark_external(b.max_pool2d(b.conv2d(image, "overlapping", conv), "p4", {{3, 3}, {2, 2}, {1, 1}}).map);
+  b.mark_external(b.max_pool2d(b.conv2d(image, "padded", conv), "p5", {{2, 2}, {2, 2}, {1, 1}}).map);
+  b.mark_external(b.max_pool2d(b.conv2d(image, "pointwise", {32}), "p6", halves).map);
+  b.mark_external(b.max_pool2d(b.conv2d(image, "atrous", {32, {3, 3}, {1, 1}, {2, 2}, {2, 2}}), "p7", halves).map);
+  fuse(graph);
+  fold(graph);
+  fold_max_pools(graph, Precision::fp32);
+  EXPECT_EQ(count<MaxPool2dSpec>(graph), 7);
+
+  Graph strict = pooled_graph(Type::f32);
+  fold_max_pools(strict, Precision::strict);
+  EXPECT_EQ(count<MaxPool2dSpec>(strict), 2);
 }
 
 // Batch norms before a Winograd, a strided, a 1x1, a grouped and a transposed convolution, a depthwise one and a

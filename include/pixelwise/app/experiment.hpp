@@ -21,8 +21,10 @@ struct Keep {
 /// The model with one-hot targets (or class ids), loss and all gradients. External values: image, labels, loss, and
 /// `denominator` where micro-batches are accumulated.
 Graph training_graph(const Config& config, Size size);
-/// The model and the argmax. External values: image, prediction, and what is kept.
-Graph inference_graph(const ModelSpec& model, const Shape& image, Keep keep = {});
+/// The model and the argmax, fused for an executor of this precision. External values: image, prediction, and what is
+/// kept.
+Graph inference_graph(const ModelSpec& model, const Shape& image, Keep keep = {},
+                      Precision precision = Precision::fp32);
 
 /// The size of training batches: the crop, or that of the first sample where there is none.
 Size training_size(const Config& config, const Dataset& dataset);

@@ -20,6 +20,11 @@ void fuse_losses(Graph& graph);
 /// then writes act(scale * result + shift + residual) in one pass.
 void fold(Graph& graph);
 
+/// After fold, on a graph that is not differentiated: a max pooling by 2x2 with stride 2 that is the only reader of a
+/// convolution, and whose indices nobody reads, becomes Node::max_pool of it, where the kernel that serves the
+/// convolution best (with this precision) can do that. The map that is pooled is then never in memory.
+void fold_max_pools(Graph& graph, Precision precision);
+
 /// After fuse and differentiate: a batch norm that is read by convolutions alone (forward, and for the gradients of
 /// their weights) only takes the statistics; the convolutions normalise and activate what they pack. Its result is
 /// neither written nor kept for backward.

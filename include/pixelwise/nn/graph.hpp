@@ -87,6 +87,7 @@ struct Node {
   FoldedBatchNorm batch_norm;              ///< of dst[0], folded (Epilogue::scale, shift)
   Activation act = Activation::none;       ///< of dst[0], fused (Epilogue::act)
   ValueId residual = no_value;             ///< Epilogue::residual
+  bool max_pool = false;                   ///< of dst[0], 2x2 of stride 2, after the activation, folded
   ValueId gate = no_value;                 ///< Epilogue::gate
   Activation gate_act = Activation::none;  ///< Epilogue::gate_act
 };

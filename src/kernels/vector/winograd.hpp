@@ -23,6 +23,7 @@ struct Winograd {
   bool shared = false;                  ///< all threads work on one band of tiles; else every thread has its own
   int64_t band = 0, group = 0;          ///< tiles that are transformed, and multiplied, at a time
   int64_t pitch = 0;                    ///< floats from tile to tile of the transformed source
+  bool pooled = false;                  ///< only the result's max pooling by 2x2 with stride 2 is written
   static constexpr int64_t gap = 16;    ///< floats between the points, against aliasing in the caches
 
   int64_t points() const { return side.h * side.w; }

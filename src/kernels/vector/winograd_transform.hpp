@@ -1,6 +1,6 @@
-// The minimal filtering algorithms F(3, 3), F(4, 3), F(6, 3), F(2, 7) and F(4, 7) of Winograd 1980, one along each axis
-// of a tile as Lavin, Gray 2016, "Fast algorithms for convolutional neural networks": with d a tile of the source, g a
-// kernel, y the result,
+// The minimal filtering algorithms F(3, 3), F(4, 3), F(6, 3), F(2, 7), F(3, 7) and F(4, 7) of Winograd 1980, one along
+// each axis of a tile as Lavin, Gray 2016, "Fast algorithms for convolutional neural networks": with d a tile of the
+// source, g a kernel, y the result,
 //   y = A^T ((G g G^T) * (B^T d B)) A        (* element by element, summed over the source's channels)
 //   diff_g = G^T ((A diff_y A^T) * (B^T d B)) G        (summed over the tiles)
 // The points are 0, 1, -1, 2, -2 (1/2, -1/2) and infinity: B depends on their number alone, so that F(6, 3) and F(2, 7)
@@ -158,15 +158,16 @@ struct F27 : Filter<2, 7, 3> {
   }
 };
 
-/// The constants of F(4, 7): so many points need care. With +-3/8, +-3/4, +-5/4, +-5/2, nearly the tangents of evenly
-/// spaced angles, the error is a quarter of that with 1/2, 1, 2, 4; and the polynomials have exact coefficients.
-struct Constants47 {
-  float point[4] = {3 / 8.0f, 3 / 4.0f, 5 / 4.0f, 5 / 2.0f};
+/// The constants of F(4, 7) and F(3, 7): so many points need care. With +-3/8, +-3/4, +-5/4, +-5/2, nearly the tangents
+/// of evenly spaced angles, the error is a quarter of that with 1/2, 1, 2, 4; and the polynomials have exact
+/// coefficients. Where infinity is none of the points, they are +-1/2, +-7/8, +-3/2, +-4.
+struct Constants7 {
+  float point[4];
   float all[4]{};          ///< of the product over the points b of (x^2 - b^2): of x^0, x^2, x^4, x^6; that of x^8 is 1
   float others[4][3]{};    ///< of the product over all but one
   float weights[10][7]{};  ///< G
 
-  consteval Constants47() {
+  consteval Constants7(float p0, float p1, float p2, float p3) : point{p0, p1, p2, p3} {
     double squares[4] = {}, product[5] = {1};
     for (int p = 0; p < 4; ++p) {
       squares[p] = double{point[p]} * double{point[p]};
@@ -189,8 +190,12 @@ struct Constants47 {
   }
 };
 
-struct F47 : Filter<4, 7, 4> {
-  static constexpr Constants47 c{};
+/// F(4, 7) with the tenth point at infinity, F(3, 7) with nine finite ones.
+template <int Results>
+struct FourPairs : Filter<Results, 7, 4> {
+  static constexpr bool infinity = Results == 4;
+  static constexpr Constants7 c =
+      infinity ? Constants7(3 / 8.0f, 3 / 4.0f, 5 / 4.0f, 5 / 2.0f) : Constants7(1 / 2.0f, 7 / 8.0f, 3 / 2.0f, 4);
   static constexpr auto& point = c.point;
   static constexpr auto& weights = c.weights;
 
@@ -202,16 +207,17 @@ struct F47 : Filter<4, 7, 4> {
       const vfloat odd = point[p] * (c.others[p][0] * d[1] + c.others[p][1] * d[3] + c.others[p][2] * d[5] + d[7]);
       to[2 * p + 1] = even + odd, to[2 * p + 2] = even - odd;
     }
-    to[9] = c.all[0] * d[1] + c.all[1] * d[3] + c.all[2] * d[5] + c.all[3] * d[7] + d[9];
+    if constexpr (infinity) to[9] = c.all[0] * d[1] + c.all[1] * d[3] + c.all[2] * d[5] + c.all[3] * d[7] + d[9];
   }
   [[gnu::always_inline]] static void result(const vfloat* m, vfloat* y) {
-    y[0] = m[0], y[1] = zero(), y[2] = zero(), y[3] = m[9];
+    y[0] = m[0], y[1] = zero(), y[2] = zero();
+    if constexpr (infinity) y[3] = m[9];
 #pragma GCC unroll 4
     for (int p = 0; p < 4; ++p) {
       const vfloat even = m[2 * p + 1] + m[2 * p + 2], odd = point[p] * (m[2 * p + 1] - m[2 * p + 2]);
       const float square = point[p] * point[p];
-      y[0] = y[0] + even, y[1] = y[1] + odd;
-      y[2] = y[2] + square * even, y[3] = y[3] + square * odd;
+      y[0] = y[0] + even, y[1] = y[1] + odd, y[2] = y[2] + square * even;
+      if constexpr (infinity) y[3] = y[3] + square * odd;
     }
   }
   [[gnu::always_inline]] static void gradient(const vfloat* y, vfloat* to) {
@@ -219,12 +225,16 @@ struct F47 : Filter<4, 7, 4> {
 #pragma GCC unroll 4
     for (int p = 0; p < 4; ++p) {
       const float square = point[p] * point[p];
-      const vfloat even = y[0] + square * y[2], odd = point[p] * (y[1] + square * y[3]);
+      const vfloat even = y[0] + square * y[2];
+      vfloat odd = point[p] * y[1];
+      if constexpr (infinity) odd = point[p] * (y[1] + square * y[3]);
       to[2 * p + 1] = even + odd, to[2 * p + 2] = even - odd;
     }
-    to[9] = y[3];
+    if constexpr (infinity) to[9] = y[3];
   }
 };
+using F37 = FourPairs<3>;
+using F47 = FourPairs<4>;
 
 /// An algorithm for each axis of a tile.
 template <class AlongH, class AlongW = AlongH>

@@ -22,7 +22,9 @@ int64_t product_flops(const Graph& graph, const Node& node, bool transposed) {
   const bool weights_pass = node.pass == Pass::backward_weights;
   const Shape weights = weights_pass ? dst(graph, node).shape : graph.at(node.parameters.at(0)).shape;
   const Shape x = node.pass == Pass::backward_data ? dst(graph, node).shape : src(graph, node).shape;
-  const Shape y = node.pass == Pass::forward ? dst(graph, node).shape : src(graph, node, weights_pass ? 1 : 0).shape;
+  const Shape y = node.max_pool                ? operator_of(node.spec).infer(graph, node)[0].shape
+                  : node.pass == Pass::forward ? dst(graph, node).shape
+                                               : src(graph, node, weights_pass ? 1 : 0).shape;
   return 2 * (transposed ? x : y).pixels() * weights.count();
 }
 
@@ -87,13 +89,18 @@ Geometry2d geometry_transpose(const Graph& graph, const Node& node) {
           transposed_geometry(g.w, s.kernel.w, s.stride.w, s.pad.w, s.dilation.w)};
 }
 
+int64_t flops(const Graph& graph, const Node& node) {
+  const int64_t pooled = node.max_pool ? 4 * dst(graph, node).shape.count() : 0;
+  return product_flops(graph, node, false) + pooled;
+}
+
 }  // namespace
 
 const Operator conv2d_operator{
     "conv2d",
     infer,
     geometry,
-    [](const Graph& g, const Node& n) { return product_flops(g, n, false); },
+    flops,
     product_gradient<Conv2dSpec>,
     [](const OpSpec& spec, const Problem& problem) { return conv2d_kernels(std::get<Conv2dSpec>(spec), problem); },
     true,
