@@ -118,6 +118,7 @@ Outcome time_node(Executor& executor, int i, const Convolution& convolution, Pas
 void time_layer(const Layer& layer, Precision precision, double peak) {
   OperatorGraph graph = operator_graph(layer.one, {});
   graph.graph.forward_nodes = 0;  // as in inference, weights are packed once: oneDNN's are too
+  for (Value& value : graph.graph.values) value.external = false;  // laid out as maps between two layers are
   Parameters parameters;
   parameters.ensure(graph.graph, 1);
   Executor executor(graph.graph, parameters, std::make_shared<Arena>(), precision);
