@@ -7,7 +7,7 @@ namespace pixelwise::PIXELWISE_ISA {
 namespace {
 
 constexpr int block_rows = 4;           // of the coarse map: they share the rows of the fine map
-constexpr int64_t pixels_at_once = 32;  // whose products share a load and a store of the sums
+constexpr int64_t pixels_at_once = 64;  // whose products share a load and a store of the sums
 constexpr int64_t pixels_ahead = 16;    // that are asked for, into L2
 
 // What neighbouring pixels of the coarse map add to the sums of a few taps: steps from tap to tap and from pixel to
@@ -97,50 +97,81 @@ void add_row(const Depthwise& d, const Source& fine, const Source& coarse, int64
   });
 }
 
-// Neighbouring pixels of `rows` rows of the coarse map, each `apart`-th, and the fine map where the first tap of the
-// first of them reads, inside or not. Steps of 3x3 taps.
+// Each `apart`-th of some rows and columns of the coarse map, and what they read of the fine map, from the first tap of
+// the first of them on, whether it lies in the map or not. 3x3 taps.
 struct Block {
   const float *fine, *coarse;
   float* sums;
-  int64_t rows, pixels;
-  Span fine_rows, columns;  // taps that meet the map: rows counted from `fine`, columns of the kernel
-  int64_t fine_row, fine_column, fine_pixel, coarse_row, coarse_pixel, sums_tap;
+  int64_t rows, columns;         // of the coarse map
+  Span fine_rows, fine_columns;  // those that lie in the map, counted from `fine`
+  int64_t fine_row, fine_column, coarse_row, coarse_column, sums_tap;
 };
 
-// sums(tap, c..) += sum over pixels of fine * coarse, for one vector of channels. Whole: there are all rows, and all
-// taps meet the map.
+// What the fine columns meet that column t of the coarse map is the first to read, counted from the left: with tap kx,
+// column t - kx / Step. `window` holds those columns, the newest first. Inner: all of them lie in the map.
+template <int Step, bool Whole, bool Inner, int Columns>
+[[gnu::always_inline]] inline void add_column(const Block& b, int64_t t, int64_t c,
+                                              const vfloat (&window)[Columns][block_rows], vfloat (&sum)[3][3]) {
+  const float* column = b.fine + t * Step * b.fine_column + c;
+#pragma GCC unroll 2
+  for (int j = 0; j < Step; ++j, column += b.fine_column) {
+    if (!Inner && (t * Step + j < b.fine_columns.first || t * Step + j >= b.fine_columns.last)) continue;
+    const float* from = column;
+#pragma GCC unroll 16
+    for (int i = 0; i < (block_rows - 1) * Step + 3; ++i, from += b.fine_row) {
+      if (!Whole && (i < b.fine_rows.first || i >= b.fine_rows.last)) continue;
+      const vfloat value = load_once(from);
+      if (Inner) __builtin_prefetch(from + pixels_ahead * Step * b.fine_column, 0, 2);
+#pragma GCC unroll 4
+      for (int y = 0; y < block_rows; ++y) {
+        const int ky = i - y * Step;
+#pragma GCC unroll 3
+        for (int kx = j; kx < 3; kx += Step) {
+          if (ky >= 0 && ky < 3) sum[ky][kx] = fma(value, window[kx / Step][y], sum[ky][kx]);
+        }
+      }
+    }
+  }
+}
+
+// sums(tap, c..) += sum over pixels of fine * coarse, for one vector of channels, and what the columns [first, last) of
+// the coarse map are the first to read: some lie to the right of it. Every value is loaded once. Whole: there are all
+// rows, and all rows of taps meet the map.
 template <int Step, bool Whole>
-[[gnu::noinline]] void add_block(const Block& b, int64_t c) {
-  constexpr int fine_rows = (block_rows - 1) * Step + 3;
-  vfloat sum[3][3];
+[[gnu::noinline]] void add_block(const Block& b, int64_t c, int64_t first, int64_t last) {
+  constexpr int columns = 2 / Step + 1;
+  vfloat sum[3][3], window[columns][block_rows];
+  const auto coarse = [&](int64_t t, int y) {
+    const bool there = t >= 0 && t < b.columns && (Whole || y < b.rows);
+    return there ? load_once(b.coarse + y * b.coarse_row + t * b.coarse_column + c) : zero();
+  };
 #pragma GCC unroll 3
   for (int ky = 0; ky < 3; ++ky)
 #pragma GCC unroll 3
     for (int kx = 0; kx < 3; ++kx) sum[ky][kx] = load(b.sums + (3 * ky + kx) * b.sums_tap + c);
-  const float *fine = b.fine + c, *coarse = b.coarse + c;
-  for (int64_t x = 0; x < b.pixels; ++x, fine += b.fine_pixel, coarse += b.coarse_pixel) {
-    vfloat diff[block_rows];
-#pragma GCC unroll 4
-    for (int y = 0; y < block_rows; ++y) {
-      diff[y] = Whole || y < b.rows ? load_once(coarse + y * b.coarse_row) : zero();
-      if (Whole) __builtin_prefetch(coarse + y * b.coarse_row + pixels_ahead * b.coarse_pixel, 0, 2);
-    }
-    const float* from = fine;
-#pragma GCC unroll 16
-    for (int i = 0; i < fine_rows; ++i, from += b.fine_row) {
-      if (!Whole && (i < b.fine_rows.first || i >= b.fine_rows.last)) continue;
-      if (Whole) __builtin_prefetch(from + pixels_ahead * b.fine_pixel + 2 * b.fine_column, 0, 2);
 #pragma GCC unroll 3
-      for (int kx = 0; kx < 3; ++kx) {
-        if (!Whole && (kx < b.columns.first || kx >= b.columns.last)) continue;
-        const vfloat value = load_once(from + kx * b.fine_column);
+  for (int k = 1; k < columns; ++k)
 #pragma GCC unroll 4
-        for (int y = 0; y < block_rows; ++y) {
-          const int ky = i - y * Step;
-          if (ky >= 0 && ky < 3) sum[ky][kx] = fma(value, diff[y], sum[ky][kx]);
-        }
+    for (int y = 0; y < block_rows; ++y) window[k][y] = coarse(first - k, y);
+  for (int64_t t = first; t < last; ++t) {
+    const bool inner = t < b.columns && t * Step >= b.fine_columns.first && (t + 1) * Step <= b.fine_columns.last;
+    if (inner) {
+      const float* newest = b.coarse + t * b.coarse_column + c;
+#pragma GCC unroll 4
+      for (int y = 0; y < block_rows; ++y) {
+        window[0][y] = Whole || y < b.rows ? load_once(newest + y * b.coarse_row) : zero();
+        if (Whole) __builtin_prefetch(newest + y * b.coarse_row + pixels_ahead * b.coarse_column, 0, 2);
       }
+      add_column<Step, Whole, true>(b, t, c, window, sum);
+    } else {
+#pragma GCC unroll 4
+      for (int y = 0; y < block_rows; ++y) window[0][y] = coarse(t, y);
+      add_column<Step, Whole, false>(b, t, c, window, sum);
     }
+#pragma GCC unroll 3
+    for (int k = columns - 1; k > 0; --k)
+#pragma GCC unroll 4
+      for (int y = 0; y < block_rows; ++y) window[k][y] = window[k - 1][y];
   }
 #pragma GCC unroll 3
   for (int ky = 0; ky < 3; ++ky)
@@ -148,42 +179,41 @@ template <int Step, bool Whole>
     for (int kx = 0; kx < 3; ++kx) store(b.sums + (3 * ky + kx) * b.sums_tap + c, sum[ky][kx]);
 }
 
-// Are the kernel's rows such that a block's share what they read? Columns may be any three.
 bool in_blocks(const Depthwise& d) {
-  const Sharing down = sharing_of(d.h);
-  return d.h.phase[0].taps == 3 && d.w.phase[0].taps == 3 && (down.step == 1 || down.step == 2);
+  const Sharing down = sharing_of(d.h), across = sharing_of(d.w);
+  return d.h.phase[0].taps == 3 && d.w.phase[0].taps == 3 && down.step == across.step &&
+         (down.step == 1 || down.step == 2);
 }
 
 // A block of rows of image n from row q of the coarse map; whole vectors of channels.
 void add_rows(const Depthwise& d, const View& fine, const View& coarse, const RowBlocks& blocks, int64_t n, int64_t q,
               Span channels, float* sums) {
   const AxisPhase &h = d.h.phase[0], &w = d.w.phase[0];
-  const Sharing down = sharing_of(d.h);
+  const Sharing down = sharing_of(d.h), across = sharing_of(d.w);
   Block b{};
   b.rows = blocks.rows_before(h.count, q);
   const int64_t y = q * d.h.stride + h.first_shift, fine_rows = (b.rows - 1) * down.step + 3;
   b.fine_rows = inside(0, fine_rows, h.shift_step, y, fine.shape.h);
   b.sums = sums, b.sums_tap = round_to_vectors(fine.shape.c);
   b.fine_row = h.shift_step * fine.row_stride, b.fine_column = w.shift_step * fine.pixel_stride;
-  b.fine_pixel = d.w.stride * fine.pixel_stride;
-  b.coarse_row = down.apart * coarse.row_stride, b.coarse_pixel = coarse.pixel_stride;
-  const bool whole_rows = b.rows == block_rows && b.fine_rows.first == 0 && b.fine_rows.last == fine_rows;
-  for_columns(w, d.w.stride, fine.shape.w, [&](int64_t first, const Taps& columns) {
-    if (columns.last <= columns.first) return;
-    b.columns = {columns.first, columns.last};
-    const bool whole = whole_rows && columns.first == 0 && columns.last == 3;
-    for (int64_t x = first; x < columns.end; x += pixels_at_once) {
-      b.pixels = least(pixels_at_once, columns.end - x);
-      b.fine = fine.at<float>(n, y, x * d.w.stride + w.first_shift);
-      b.coarse = coarse.at<float>(n, q, x);
+  b.coarse_row = down.apart * coarse.row_stride, b.coarse_column = across.apart * coarse.pixel_stride;
+  const bool whole = b.rows == block_rows && b.fine_rows.first == 0 && b.fine_rows.last == fine_rows;
+  for (int64_t left = 0; left < least(across.apart, w.count); ++left) {
+    b.columns = (w.count - left + across.apart - 1) / across.apart;
+    const int64_t x = left * d.w.stride + w.first_shift, all = b.columns + 2 / across.step;
+    b.fine_columns = inside(0, (b.columns - 1) * across.step + 3, w.shift_step, x, fine.shape.w);
+    b.fine = fine.at<float>(n, y, x), b.coarse = coarse.at<float>(n, q, left);
+    const int64_t parts = (all + pixels_at_once - 1) / pixels_at_once;
+    for (int64_t i = 0; i < parts; ++i) {
+      const int64_t first = part(all, i, parts), last = part(all, i + 1, parts);
       for (int64_t c = channels.first; c < channels.last; c += lanes) {
         if (down.step == 2)
-          whole ? add_block<2, true>(b, c) : add_block<2, false>(b, c);
+          whole ? add_block<2, true>(b, c, first, last) : add_block<2, false>(b, c, first, last);
         else
-          whole ? add_block<1, true>(b, c) : add_block<1, false>(b, c);
+          whole ? add_block<1, true>(b, c, first, last) : add_block<1, false>(b, c, first, last);
       }
     }
-  });
+  }
 }
 
 // Channels [c, end) of dst = the sums of `slabs` slabs, [tap][channel, padded to vectors] each, in doubles.
