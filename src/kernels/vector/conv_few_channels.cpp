@@ -58,10 +58,20 @@ template <int M, int V>
       }
     }
   }
+  const auto for_vectors = [&](const auto& fn) {
 #pragma GCC unroll 16
-  for (int m = 0; m < M; ++m)
+    for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) leave_result(r, m, v, v + 1 == V, c[m][v]);
+      for (int v = 0; v < V; ++v) fn(m, v);
+  };
+  float* to = r.to;
+  const int64_t pixel = r.pixel;
+  if (r.scale || r.act != Activation::none || r.last < lanes)
+    for_vectors([&](int m, int v) { leave_result(r, m, v, v + 1 == V, c[m][v]); });
+  else if (r.past)
+    for_vectors([&](int m, int v) { stream(to + m * pixel + v * lanes, c[m][v]); });
+  else
+    for_vectors([&](int m, int v) { store(to + m * pixel + v * lanes, c[m][v]); });
 }
 
 // Vectors of bias, scale and shift, with zeros behind the last channel.
