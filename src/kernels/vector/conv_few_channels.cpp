@@ -27,17 +27,16 @@ Band pack_band(const FewChannels& f, const Source& fine, int64_t index, float* t
   return band;
 }
 
-// M pixels, `step` floats apart, by V vectors of results: sums over `rows` runs of taps, `row` floats apart.
+// M pixels, `step` floats apart, by V vectors of results: bias + the sum over `rows` runs of taps, `row` floats apart.
+// (The bits are those of implicit_gemm.)
 template <int M, int V>
 [[gnu::noinline, gnu::aligned(64)]] void sum_runs(const float* x, int64_t step, int64_t row, int64_t rows, int64_t run,
                                                   const float* weights, const float* bias, const Results& r) {
   vfloat c[M][V];
-#pragma GCC unroll 2
-  for (int v = 0; v < V; ++v) {
-    const vfloat start = load(bias + v * lanes);
 #pragma GCC unroll 16
-    for (int m = 0; m < M; ++m) c[m][v] = start;
-  }
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) c[m][v] = zero();
   if (!r.past) {
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m)
@@ -64,6 +63,7 @@ template <int M, int V>
 #pragma GCC unroll 2
       for (int v = 0; v < V; ++v) fn(m, v);
   };
+  for_vectors([&](int m, int v) { c[m][v] = load(bias + v * lanes) + c[m][v]; });
   float* to = r.to;
   const int64_t pixel = r.pixel;
   if (r.scale || r.act != Activation::none || r.last < lanes)
