@@ -31,6 +31,17 @@ inline constexpr int lanes = vector_bytes / 4;  ///< floats in a vector
   std::memcpy(&v, p, sizeof v);
   return v;
 }
+/// As load, for a vector that several operations use: GCC would load it again for each of them, where a load is an
+/// operand of the instruction.
+[[gnu::always_inline]] inline vfloat load_once(const float* p) {
+  vfloat v = load(p);
+#if PIXELWISE_ISA_LEVEL == 2
+  asm("" : "+v"(v));
+#elif PIXELWISE_ISA_LEVEL == 1
+  asm("" : "+x"(v));
+#endif
+  return v;
+}
 [[gnu::always_inline]] inline void store(float* p, vfloat v) { std::memcpy(p, &v, sizeof v); }
 /// As store, past the caches: the line is not read from memory first. p is aligned to a vector. (Other threads see it
 /// after the end of the parallel_for.)

@@ -12,7 +12,7 @@
 namespace pixelwise {
 namespace {
 
-constexpr int64_t panel_bytes = 256 << 10, band_bytes = 512 << 10, sums_bytes = 576 << 10, prepacked_bytes = 32 << 20,
+constexpr int64_t panel_bytes = 256 << 10, band_bytes = 512 << 10, sums_bytes = 640 << 10, prepacked_bytes = 32 << 20,
                   slab_bytes = 64 << 20;
 
 bool reads_inside(const Axis& axis, int64_t extent) {
@@ -138,7 +138,8 @@ Correlation plan_correlation(const Convolution& conv, const Problem& problem) {
   c.sum_floats = c.out_group * c.sums_row;
   c.fine_floats =
       std::max(round_up(rows * columns * c.in_group + 2 * lanes, 16), outer_pixels * round_up(c.in_group, 2 * lanes));
-  c.coarse_floats = round_up(c.rows * c.coarse.w * c.out_group, 16);
+  c.coarse_pitch = odd_lines(c.out_group);
+  c.coarse_floats = c.rows * c.coarse.w * c.coarse_pitch;
   c.point = plan_point_product(c, lanes);
   return c;
 }
@@ -195,6 +196,40 @@ Kernel implicit_gemm(const Convolution& conv, const Problem& problem) {
   return kernel;
 }
 
+Kernel few_channels(const Convolution& conv, const Problem& problem) {
+  Kernel kernel{"few_channels"};
+  kernel.declined = declines_dense(conv, problem);
+  const bool weights = problem.pass == Pass::backward_weights;
+  if (kernel.declined.empty() && conv.fine_channels > FewChannels::most_channels)
+    kernel.declined = format("{} channels: it is for up to {}", conv.fine_channels, FewChannels::most_channels);
+  if (kernel.declined.empty() && (conv.transposed || (problem.pass != Pass::forward && !weights)))
+    kernel.declined = "it is for convolutions, forward and the gradient of their weights";
+  if (kernel.declined.empty() && conv.dilation != Size{1, 1})
+    kernel.declined = format("dilation {}: it is for 1", to_string(conv.dilation));
+  if (!kernel.declined.empty()) return kernel;
+  FewChannels f;
+  f.kernel = conv.kernel, f.stride = conv.stride, f.pad = conv.pad;
+  f.fine = problem.src[0].shape, f.coarse = weights ? problem.src[1].shape : problem.dst[0].shape;
+  f.lanes = lanes_of(problem.isa);
+  f.rows = std::clamp<int64_t>(f.coarse.n * f.coarse.h / 8, 1, std::min<int64_t>(f.coarse.h, 8));
+  f.bands = ceil_div(f.coarse.h, f.rows);
+  f.slabs = std::min<int64_t>(f.coarse.n * f.bands, 16);
+  const int64_t threads = std::max(1, problem.threads), slab_floats = weights ? f.slabs * f.sum_floats() : 0;
+  kernel.scratch_bytes = 4 * (slab_floats + threads * f.thread_floats());
+  const Entry<FewChannels> run =
+      weights ? PIXELWISE_PICK(problem.isa, few_channels_weights) : PIXELWISE_PICK(problem.isa, few_channels);
+  if (!weights) {
+    const Entry<FewChannels> pack = PIXELWISE_PICK(problem.isa, few_channels_pack);
+    kernel.packed_bytes = 4 * f.sum_floats();
+    kernel.pack = [f, pack](const Arguments& a) { pack(f, a); };
+  }
+  kernel.run = [f, run, weights](const Arguments& a) {
+    run(f, a);
+    if (!weights) take_moments<float>(a);
+  };
+  return kernel;
+}
+
 Kernel depthwise(const Convolution& conv, const Problem& problem) {
   Kernel kernel{"depthwise"};
   kernel.declined = declines_types(problem);
@@ -211,13 +246,14 @@ Kernel depthwise(const Convolution& conv, const Problem& problem) {
   const auto axis = weights || (problem.pass == Pass::forward) != conv.transposed ? forward_axis : backward_axis;
   d->h = axis(conv.kernel.h, conv.stride.h, conv.pad.h, conv.dilation.h, map.h);
   d->w = axis(conv.kernel.w, conv.stride.w, conv.pad.w, conv.dilation.w, map.w);
-  // Neighbouring rows share what they read: a chunk has a few of them.
+  // Neighbouring rows share what they read: a chunk has a few of them. A slab adds up some thousand pixels in floats.
   const int64_t rows = map.n * map.h;
   d->chunks = std::clamp<int64_t>(rows / 4, std::min<int64_t>(rows, 8), 32);
   if (weights) {
     const int64_t sum_bytes = 4 * conv.kernel.h * conv.kernel.w * round_up(map.c, lanes_of(problem.isa));
-    d->chunks = std::clamp<int64_t>(slab_bytes / sum_bytes, 1, d->chunks);
-    kernel.scratch_bytes = d->chunks * sum_bytes;
+    const int64_t most_slabs = std::min(d->chunks, std::max<int64_t>(1, slab_bytes / sum_bytes));
+    d->slabs = std::clamp<int64_t>(map.pixels() / 2048, 1, most_slabs);
+    kernel.scratch_bytes = d->slabs * sum_bytes;
   }
   const Entry<Depthwise> run =
       weights ? PIXELWISE_PICK(problem.isa, depthwise_weights) : PIXELWISE_PICK(problem.isa, depthwise);
@@ -248,6 +284,7 @@ Candidates fast_convolution_kernels(const Convolution& conv, const Problem& prob
   };
   if (tiles) all.push_back(amx_kernel(conv, problem));
   if (fewer) append_winograd();
+  all.push_back(few_channels(conv, problem));
   const Kernel strassen = strassen_kernel(conv, problem);
   const bool seven = strassen_pays(conv, problem);
   if (seven) all.push_back(strassen);

@@ -6,7 +6,6 @@ namespace pixelwise {
 
 const std::string_view convolution_table_text = R"(
 # isa    pass             kernel stride dilation    in   out  pixels faster               ms than                 ms
-avx512   forward          3x3    1x1    1x1          3    64  187500 winograd3         5.707 implicit_gemm     6.628
 avx512   forward          3x3    1x1    1x1        256   256    1089 winograd4         2.623 winograd6         2.909
 avx512   backward_data    3x3    1x1    1x1         64    64   16641 winograd4         2.233 winograd6         2.559
 avx512   backward_data    3x3    1x1    1x1        256   256    1089 winograd4         2.575 winograd6         2.710

@@ -73,6 +73,11 @@ const Case cases[] = {
     {"depthwise, axes differ", {1, 12, 19, 20}, 20, {2, 5}, {1, 3}, {1, 0}, {3, 2}, 20},
     {"depthwise, stride beyond the kernel", {1, 11, 12, 8}, 8, {2, 2}, {3, 4}, {0, 1}, {1, 1}, 8},
     {"depthwise, atrous beyond the map", {1, 9, 7, 32}, 32, {3, 3}, {1, 1}, {12, 12}, {12, 12}, 32},
+    {"depthwise, blocks of pixels, groups of vectors", {1, 19, 23, 208}, 208, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 208},
+    {"depthwise, blocks of atrous pixels", {1, 25, 27, 36}, 36, {3, 3}, {1, 1}, {2, 2}, {2, 2}, 36},
+    {"depthwise, slabs", {1, 66, 70, 16}, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 16},
+    {"first layer, rows in parts", {1, 9, 301, 3}, 64, {3, 3}, {2, 2}, {1, 1}},
+    {"1x1, a few pixels", {1, 1, 3, 70}, 40, {1, 1}},
 };
 
 // Random values in a map whose pixels and rows have gaps; the gaps hold NaN, and must stay so.
@@ -396,7 +401,8 @@ TEST(Conv2d, WinogradWeightsOfManyChannelsAndTiles) {
   run(candidates(c, {}, problem_of(expected, Pass::backward_weights, true, Isa::baseline)).back(), expected,
       Pass::backward_weights, {}, true);
   const Candidates all = candidates(c, {}, problem_of(o, Pass::backward_weights, false, best_isa()));
-  const auto found = std::find_if(all.begin(), all.end(), [](const Kernel& k) { return std::string(k.name) == "winograd6"; });
+  const auto found =
+      std::find_if(all.begin(), all.end(), [](const Kernel& k) { return std::string(k.name) == "winograd6"; });
   ASSERT_NE(found, all.end());
   run(*found, o, Pass::backward_weights, {}, false);
   o.dst[0].wide = expected.dst[0].wide;
@@ -501,7 +507,7 @@ TEST(Conv2d, RealTilesComeFirstAndEmulatedOnesLast) {
     EXPECT_EQ(selected(Isa::amx, pass, pixelwise), pass == Pass::backward_weights ? "implicit_gemm" : "amx");
     EXPECT_EQ(selected(Isa::avx512, pass, pixelwise), "implicit_gemm");
     EXPECT_EQ(selected(Isa::amx, pass, narrow), "implicit_gemm");
-    EXPECT_EQ(selected(Isa::amx, pass, colours), "implicit_gemm");
+    EXPECT_EQ(selected(Isa::amx, pass, colours), pass == Pass::backward_data ? "implicit_gemm" : "few_channels");
     EXPECT_EQ(selected(Isa::amx, pass, depthwise), "depthwise");
     EXPECT_EQ(selected(Isa::amx, pass, wide, Precision::strict), "implicit_gemm");
   }

@@ -34,7 +34,7 @@ def summary(lines):
 def merged(block, lines, everything):
     """Lines of the block and new ones by shape and pass, new ones in place of old; where everything was measured again,
     the new ones alone."""
-    old = [] if everything else [line for line in block.splitlines() if "->" in line.split(",")[0]]
+    old = [] if everything else [line for line in block.splitlines() if "->" in line.split(" ")[0]]
     return list({tuple(line.split()[:2]): line for line in old + lines}.values())
 
 

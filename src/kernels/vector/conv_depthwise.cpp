@@ -2,42 +2,16 @@
 // channels is the unit, and the sums of the definition are taken as they stand. It does little arithmetic for each
 // byte: what counts is that maps are walked through in the order of memory, and each row is read while it is in a
 // cache.
-#include "kernels/vector/conv_pack.hpp"
-#include "kernels/vector/conv_plan.hpp"
+#include "kernels/vector/depthwise.hpp"
 
 namespace pixelwise::PIXELWISE_ISA {
 namespace {
 
-constexpr int pixels_at_once = 4;        // pixels that share what they load
-constexpr int64_t vectors_at_once = 12;  // of channels: their weights stay in the L1 cache from pixel to pixel
-
-int64_t round_to_vectors(int64_t channels) { return (channels + lanes - 1) / lanes * lanes; }
-
-// The taps [first, last) of an axis that destination q meets inside the map; so do the pixels up to `end`.
-struct Taps {
-  int64_t first, last, end;
-};
-Taps taps_of(const AxisPhase& p, int64_t stride, int64_t extent, int64_t q) {
-  const auto shift = [&](int64_t tap) { return p.first_shift + tap * p.shift_step; };
-  // Tap t is inside for the pixels [enters(t), leaves(t)); both fall as t grows.
-  const auto enters = [&](int64_t t) { return shift(t) >= 0 ? 0 : (stride - 1 - shift(t)) / stride; };
-  const auto leaves = [&](int64_t t) { return shift(t) >= extent ? 0 : (extent - 1 - shift(t)) / stride + 1; };
-  Taps taps{0, p.taps, p.count};
-  for (; taps.first < p.taps && enters(taps.first) > q; ++taps.first) taps.end = least(p.count, enters(taps.first));
-  while (taps.last > taps.first && leaves(taps.last - 1) <= q) --taps.last;
-  if (taps.last > taps.first) taps.end = least(taps.end, leaves(taps.last - 1));
-  return taps;
-}
-
-// fn(q, taps of the column) for every run of destination columns that meet the same taps.
-template <class Fn>
-[[gnu::always_inline]] inline void for_columns(const AxisPhase& p, int64_t stride, int64_t extent, const Fn& fn) {
-  Taps taps{};
-  for (int64_t q = 0; q < p.count; q = taps.end) {
-    taps = taps_of(p, stride, extent, q);
-    fn(q, taps);
-  }
-}
+// A block of pixels that are computed together, a vector of channels at a time: its sums stay in registers, beside the
+// weights where there are 32.
+constexpr int block_rows = PIXELWISE_ISA_LEVEL == 2 ? 4 : 2, block_columns = 4;
+constexpr int pixels_at_once = 4;  // of those that no block serves
+constexpr int64_t most_chunks = 32;
 
 // Neighbouring destination pixels that meet the same taps: the first tap's source pixel and weights of the first of
 // them, the steps from tap to tap (row, column) and from pixel to pixel; where the sums go.
@@ -102,85 +76,6 @@ template <int X, int V, bool Whole>
   }
 }
 
-// Sums of channels [c, c + lanes) of pixel x leave.
-[[gnu::noinline]] void leave(const Run& r, const Arguments& a, int64_t x, int64_t c, vfloat sum) {
-  leave_vector(sum, a.epilogue, c, r.residual ? r.residual + x * r.residual_pixel + c : nullptr,
-               r.gate ? r.gate + x * r.gate_pixel + c : nullptr, Writer(a.dst[0]), r.dst + x * r.dst_pixel + c, lanes);
-}
-
-// X pixels, Step taps apart, of a plain source, in `vectors` vectors of channels from c: what neighbouring pixels both
-// read is loaded once.
-template <int Rows, int Columns, int Step, int X>
-[[gnu::noinline]] void shared_pixels(const Run& r, const Arguments& a, int64_t c, int64_t vectors, int64_t next) {
-  const Epilogue& e = a.epilogue;
-  const Writer write(a.dst[0]);
-  const bool direct = !e.residual && !e.gate && !write.add;
-  for (const int64_t end = c + vectors * lanes; c < end; c += lanes) {
-    const float *src = r.src + c, *weights = r.weights + c;
-    vfloat sum[X];
-#pragma GCC unroll 4
-    for (int i = 0; i < X; ++i) sum[i] = r.bias ? load(r.bias + c) : zero();
-#pragma GCC unroll 3
-    for (int ky = 0; ky < Rows; ++ky, src += r.src_row, weights += r.weights_row) {
-      vfloat w[Columns];
-#pragma GCC unroll 3
-      for (int kx = 0; kx < Columns; ++kx) w[kx] = load(weights + kx * r.weights_column);
-      const float* from = src;
-#pragma GCC unroll 16
-      for (int column = 0; column < (X - 1) * Step + Columns; ++column, from += r.src_column) {
-        const vfloat value = load(from);
-        if (ky >= Rows - Step && column >= Columns - Step) __builtin_prefetch(from + next);  // nobody has read this row
-#pragma GCC unroll 4
-        for (int i = 0; i < X; ++i) {
-          const int kx = column - i * Step;
-          if (kx >= 0 && kx < Columns) sum[i] = fma(value, w[kx], sum[i]);
-        }
-      }
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < X; ++i) {
-      if (!direct) {
-        leave(r, a, i, c, sum[i]);
-        continue;
-      }
-      if (e.scale) sum[i] = fma(sum[i], load(e.scale.as<float>() + c), load(e.shift.as<float>() + c));
-      write(r.dst + i * r.dst_pixel + c, activate(sum[i], e.act), lanes);
-    }
-  }
-}
-
-// Each apart-th of the pixels, from the first + `offset`.
-Run every(const Run& all, int64_t apart, int64_t offset) {
-  Run r = all;
-  if (r.src) r.src += offset * r.src_pixel, r.src_pixel *= apart;
-  r.dst += offset * r.dst_pixel, r.dst_pixel *= apart;
-  if (r.residual) r.residual += offset * r.residual_pixel, r.residual_pixel *= apart;
-  if (r.gate) r.gate += offset * r.gate_pixel, r.gate_pixel *= apart;
-  return r;
-}
-
-// How pixels `pixel` floats apart share taps `column` floats apart: every `apart`-th pixel is `step` taps further.
-struct Sharing {
-  int64_t apart, step;
-};
-Sharing sharing_of(int64_t columns, int64_t column, int64_t pixel) {
-  if (columns <= 1) return {1, 1};
-  const int64_t apart = column > pixel ? column / pixel : 1;
-  return {apart, apart * pixel % column ? 0 : apart * pixel / column};
-}
-
-// fn.template operator()<Rows, Columns, Step>() for 1 to 3 of each of the first two, and pixels one or two taps apart.
-template <class Fn>
-[[gnu::always_inline]] inline void with_taps(int64_t rows, int64_t columns, int64_t step, const Fn& fn) {
-  with_constant<3>(rows, [&]<int Rows>() {
-    if (step == 2) return fn.template operator()<Rows, 3, 2>();
-    with_constant<3>(columns, [&]<int Columns>() { fn.template operator()<Rows, Columns, 1>(); });
-  });
-}
-bool has_taps(int64_t rows, int64_t columns, int64_t step) {
-  return rows >= 1 && rows <= 3 && columns >= 1 && columns <= 3 && (step == 1 || (step == 2 && columns == 3));
-}
-
 // X pixels, channels from c.
 template <int X>
 void all_channels(const Run& r, const Arguments& a, int64_t c, int64_t channels) {
@@ -191,36 +86,21 @@ void all_channels(const Run& r, const Arguments& a, int64_t c, int64_t channels)
   for (; c < channels; c += lanes) pixels<X, 1, false>(r, a, c, channels - c);
 }
 
-// `count` pixels, all channels.
-void run_pixels(Run r, const Arguments& a, int64_t count, int64_t channels) {
-  if (r.columns == 1) r.src_column = r.src_pixel;
-  int64_t c = 0;
-  const Sharing sharing = sharing_of(r.columns, r.src_column, r.src_pixel);
-  if (a.src[0].plain() && has_taps(r.rows, r.columns, sharing.step)) {
-    const int64_t vectors = channels / lanes, blocks = (vectors + vectors_at_once - 1) / vectors_at_once;
-    const int64_t apart = sharing.apart, group = pixels_at_once * apart, next = group * r.src_pixel;
-    const int64_t grouped = count / group * group;
-    with_taps(r.rows, r.columns, sharing.step, [&]<int Rows, int Columns, int Step>() {
-      for (int64_t b = 0; b < blocks; ++b) {
-        const int64_t first = part(vectors, b, blocks), some = part(vectors, b + 1, blocks) - first;
-        for (int64_t x = 0; x < grouped; ++x) {
-          if (x % group >= apart) continue;
-          shared_pixels<Rows, Columns, Step, pixels_at_once>(every(r, apart, x), a, first * lanes, some, next);
-        }
-        for (int64_t x = grouped; x < count; ++x)
-          shared_pixels<Rows, Columns, Step, 1>(every(r, 1, x), a, first * lanes, some, next);
-      }
-    });
-    c = vectors * lanes;
-  }
-  for (int64_t x = 0; c < channels && x < count; x += pixels_at_once) {
+// `count` pixels, channels from c.
+void run_pixels(Run r, const Arguments& a, int64_t count, int64_t c, int64_t channels) {
+  const auto advance = [](const float*& p, int64_t pixel) {
+    if (p) p += pixels_at_once * pixel;
+  };
+  for (int64_t x = 0; x < count; x += pixels_at_once) {
     with_constant<pixels_at_once>(least(pixels_at_once, count - x),
-                                  [&]<int X>() { all_channels<X>(every(r, 1, x), a, c, channels); });
+                                  [&]<int X>() { all_channels<X>(r, a, c, channels); });
+    advance(r.src, r.src_pixel), advance(r.residual, r.residual_pixel), advance(r.gate, r.gate_pixel);
+    r.dst += pixels_at_once * r.dst_pixel;
   }
 }
 
-// Row y of image n of the destination.
-void depthwise_row(const Depthwise& d, const Arguments& a, int64_t n, int64_t y) {
+// Row y of image n of the destination, channels from c.
+void depthwise_row(const Depthwise& d, const Arguments& a, int64_t n, int64_t y, int64_t c) {
   const View &src = a.src[0].view, &weights = a.parameters[0], &dst = a.dst[0].view;
   const Epilogue& e = a.epilogue;
   const AxisPhase& h = d.h.phase[y % d.h.step];
@@ -250,88 +130,189 @@ void depthwise_row(const Depthwise& d, const Arguments& a, int64_t n, int64_t y)
       r.dst = dst.at<float>(n, y, to);
       r.residual = e.residual ? e.residual.at<float>(n, y, to) : nullptr;
       r.gate = e.gate ? e.gate.at<float>(n, y, to) : nullptr;
-      run_pixels(r, a, columns.end - first, dst.shape.c);
+      run_pixels(r, a, columns.end - first, c, dst.shape.c);
     });
   }
 }
 
-// The weight gradient: what neighbouring pixels of the coarse map add to the sums of a few taps, in steps as above.
-struct Products {
-  const float *fine, *coarse;
-  float* sums;
-  int64_t pixels, fine_row, fine_column, fine_pixel, coarse_pixel, sums_row, sums_column;
+// Destination pixels, each `apart`-th of some rows and columns of a phase: what the first tap of the first of them
+// reads, whether it lies in the map or not; where the sums go.
+struct Block {
+  const float *src, *weights, *bias;
+  int64_t src_row, src_column, weights_row, weights_column;  // floats from tap to tap
+  Span src_rows, src_columns;                                // those that lie in the map, counted from `src`
+  float* dst;
+  const float *residual, *gate;
+  int64_t rows, columns;
+  int64_t dst_row, dst_column, residual_row, residual_column, gate_row, gate_column;
 };
 
-// sums(tap, c..) += sum over pixels of fine * coarse, for one vector of channels.
-template <int Rows, int Columns, bool Whole>
-[[gnu::noinline]] void add_products(const Products& p, const Source& fine, const Source& coarse, int64_t c,
-                                    int64_t left) {
-  vfloat sum[Rows][Columns];
-#pragma GCC unroll 3
-  for (int ky = 0; ky < Rows; ++ky)
-#pragma GCC unroll 3
-    for (int kx = 0; kx < Columns; ++kx) sum[ky][kx] = load(p.sums + ky * p.sums_row + kx * p.sums_column + c);
-  const auto value = [&](const Source& s, const float* pixel) {
-    return Whole ? load(pixel + c) : load_source(s, pixel, c, left);
-  };
-  const float *f = p.fine, *g = p.coarse;
-  for (int64_t x = 0; x < p.pixels; ++x, f += p.fine_pixel, g += p.coarse_pixel) {
-    const vfloat diff = value(coarse, g);
-    if (Whole) {  // the next pixels of the two rows that are new
-      __builtin_prefetch(g + p.pixels * p.coarse_pixel + c);
-      __builtin_prefetch(f + (Rows - 1) * p.fine_row + (Columns - 1) * p.fine_column + p.pixels * p.fine_pixel + c);
-    }
+// The sums of channels [c, c + lanes) of a pixel leave.
+[[gnu::noinline]] void leave(const Block& b, const Arguments& a, int64_t row, int64_t column, int64_t c, vfloat sum) {
+  leave_vector(sum, a.epilogue, c,
+               b.residual ? b.residual + row * b.residual_row + column * b.residual_column + c : nullptr,
+               b.gate ? b.gate + row * b.gate_row + column * b.gate_column + c : nullptr, Writer(a.dst[0]),
+               b.dst + row * b.dst_row + column * b.dst_column + c, lanes);
+}
+
+// What neighbouring pixels both read, Step taps apart, is loaded once. Whole: the block is, and reads no border.
+template <int Rows, int Columns, int Step, bool Whole>
+[[gnu::noinline]] void block(const Block& b, const Arguments& a, int64_t c, int64_t vectors) {
+  constexpr int src_rows = (block_rows - 1) * Step + Rows, src_columns = (block_columns - 1) * Step + Columns;
+  const float *scale = a.epilogue.scale ? a.epilogue.scale.as<float>() : nullptr,
+              *shift = scale ? a.epilogue.shift.as<float>() : nullptr;
+  const Activation act = a.epilogue.act;
+  const Writer write(a.dst[0]);
+  const bool direct = !b.residual && !b.gate && !write.add;
+  const bool past = write.past && b.dst_row % lanes == 0 && b.dst_column % lanes == 0 &&
+                    reinterpret_cast<uintptr_t>(b.dst) % vector_bytes == 0;
+  for (const int64_t end = c + vectors * lanes; c < end; c += lanes) {
+    vfloat sum[block_rows][block_columns], w[Rows][Columns];
+    const vfloat bias = b.bias ? load(b.bias + c) : zero();
+#pragma GCC unroll 4
+    for (int y = 0; y < block_rows; ++y)
+#pragma GCC unroll 4
+      for (int x = 0; x < block_columns; ++x) sum[y][x] = bias;
 #pragma GCC unroll 3
     for (int ky = 0; ky < Rows; ++ky)
 #pragma GCC unroll 3
       for (int kx = 0; kx < Columns; ++kx)
-        sum[ky][kx] = fma(value(fine, f + ky * p.fine_row + kx * p.fine_column), diff, sum[ky][kx]);
+        w[ky][kx] = load_once(b.weights + ky * b.weights_row + kx * b.weights_column + c);
+    const float* row = b.src + c;
+#pragma GCC unroll 16
+    for (int i = 0; i < src_rows; ++i, row += b.src_row) {
+      if (!Whole && (i < b.src_rows.first || i >= b.src_rows.last)) continue;
+      const float* from = row;
+#pragma GCC unroll 16
+      for (int j = 0; j < src_columns; ++j, from += b.src_column) {
+        if (!Whole && (j < b.src_columns.first || j >= b.src_columns.last)) continue;
+        const vfloat value = load_once(from);
+        // The next but one block's, into L2: the processor's own prefetcher does not follow so many rows of pixels.
+        if (j >= src_columns - block_columns * Step)
+          __builtin_prefetch(from + 2 * block_columns * Step * b.src_column, 0, 2);
+#pragma GCC unroll 4
+        for (int y = 0; y < block_rows; ++y) {
+          const int ky = i - y * Step;
+#pragma GCC unroll 4
+          for (int x = 0; x < block_columns; ++x) {
+            const int kx = j - x * Step;
+            if (ky >= 0 && ky < Rows && kx >= 0 && kx < Columns) sum[y][x] = fma(value, w[ky][kx], sum[y][x]);
+          }
+        }
+      }
+    }
+    const auto for_pixels = [&](const auto& fn) {
+#pragma GCC unroll 4
+      for (int y = 0; y < block_rows; ++y)
+#pragma GCC unroll 4
+        for (int x = 0; x < block_columns; ++x) {
+          if (Whole || (y < b.rows && x < b.columns)) fn(y, x);
+        }
+    };
+    if (!direct) {
+      for_pixels([&](int y, int x) { leave(b, a, y, x, c, sum[y][x]); });
+      continue;
+    }
+    if (scale) {
+      const vfloat times = load(scale + c), plus = load(shift + c);
+      for_pixels([&](int y, int x) { sum[y][x] = fma(sum[y][x], times, plus); });
+    }
+    if (act != Activation::none) for_pixels([&](int y, int x) { sum[y][x] = activate(sum[y][x], act); });
+    float* to = b.dst + c;
+    if (past)
+      for_pixels([&](int y, int x) { stream(to + y * b.dst_row + x * b.dst_column, sum[y][x]); });
+    else
+      for_pixels([&](int y, int x) { store(to + y * b.dst_row + x * b.dst_column, sum[y][x]); });
   }
-#pragma GCC unroll 3
-  for (int ky = 0; ky < Rows; ++ky)
-#pragma GCC unroll 3
-    for (int kx = 0; kx < Columns; ++kx) store(p.sums + ky * p.sums_row + kx * p.sums_column + c, sum[ky][kx]);
 }
 
-// At most 3x3 taps at a time stay in registers.
-void add_taps(const Products& all, const Source& fine, const Source& coarse, int64_t rows, int64_t columns) {
-  const int64_t channels = fine.view.shape.c, down = (rows + 2) / 3, across = (columns + 2) / 3;
-  const bool plain = fine.plain() && coarse.plain();
-  for (int64_t i = 0; i < down * across; ++i) {
-    const int64_t ky = part(rows, i / across, down), kx = part(columns, i % across, across);
-    Products p = all;
-    p.fine += ky * p.fine_row + kx * p.fine_column;
-    p.sums += ky * p.sums_row + kx * p.sums_column;
-    with_constant<3>(part(rows, i / across + 1, down) - ky, [&]<int Rows>() {
-      with_constant<3>(part(columns, i % across + 1, across) - kx, [&]<int Columns>() {
-        int64_t c = 0;
-        for (; plain && channels - c >= lanes; c += lanes) add_products<Rows, Columns, true>(p, fine, coarse, c, lanes);
-        for (; c < channels; c += lanes) add_products<Rows, Columns, false>(p, fine, coarse, c, channels - c);
+// fn.template operator()<Rows, Columns, Step>() for the taps that blocks serve: 3x3, one or two taps apart, and what of
+// them the phases of a gradient have.
+template <class Fn>
+[[gnu::always_inline]] inline void with_taps(int64_t rows, int64_t columns, int64_t step, const Fn& fn) {
+  if (rows == 3) return step == 2 ? fn.template operator()<3, 3, 2>() : fn.template operator()<3, 3, 1>();
+  with_constant<2>(rows, [&]<int Rows>() {
+    with_constant<2>(columns, [&]<int Columns>() { fn.template operator()<Rows, Columns, 1>(); });
+  });
+}
+bool in_blocks(const Depthwise& d) {
+  const Sharing down = sharing_of(d.h), across = sharing_of(d.w);
+  if (down.step != across.step || down.step < 1 || down.step > 2) return false;
+  for (int64_t i = 0; i < d.h.phases; ++i) {
+    for (int64_t j = 0; j < d.w.phases; ++j) {
+      const int64_t rows = d.h.phase[i].taps, columns = d.w.phase[j].taps;
+      const bool part_of_them = down.step == 1 && rows >= 1 && rows <= 2 && columns >= 1 && columns <= 2;
+      if (!part_of_them && (rows != 3 || columns != 3)) return false;
+    }
+  }
+  return true;
+}
+
+// What is the same for all blocks of a phase.
+Block block_of(const Depthwise& d, const Arguments& a, const AxisPhase& h, const AxisPhase& w, int64_t down,
+               int64_t across) {
+  const View &src = a.src[0].view, &weights = a.parameters[0], &dst = a.dst[0].view;
+  const Epilogue& e = a.epilogue;
+  Block b{};
+  b.bias = a.parameters.size() > 1 && a.parameters[1] ? a.parameters[1].as<float>() : nullptr;
+  b.weights = weights.at<float>(0, h.first_tap, w.first_tap);
+  b.weights_row = h.tap_step * weights.row_stride, b.weights_column = w.tap_step * weights.pixel_stride;
+  b.src_row = h.shift_step * src.row_stride, b.src_column = w.shift_step * src.pixel_stride;
+  down *= d.h.step, across *= d.w.step;
+  b.dst_row = down * dst.row_stride, b.dst_column = across * dst.pixel_stride;
+  b.residual_row = down * e.residual.row_stride, b.residual_column = across * e.residual.pixel_stride;
+  b.gate_row = down * e.gate.row_stride, b.gate_column = across * e.gate.pixel_stride;
+  return b;
+}
+
+// A block of rows of one row phase, from row q of the phase, image n: `vectors` vectors of channels from c.
+void row_of_blocks(const Depthwise& d, const Arguments& a, const AxisPhase& h, const RowBlocks& blocks, int64_t n,
+                   int64_t q, int64_t c, int64_t vectors) {
+  const View &src = a.src[0].view, &dst = a.dst[0].view;
+  const Epilogue& e = a.epilogue;
+  const int64_t rows = blocks.rows_before(h.count, q), y = q * d.h.stride + h.first_shift;
+  if (rows == 0) return;
+  const Sharing down = sharing_of(d.h), across = sharing_of(d.w);
+  const int64_t src_rows = (rows - 1) * down.step + h.taps;
+  const Span inside_rows = inside(0, src_rows, h.shift_step, y, src.shape.h);
+  const bool whole_rows = rows == block_rows && inside_rows.first == 0 && inside_rows.last == src_rows;
+  const RowBlocks groups(d.w, across.apart, block_columns);
+  for (int64_t i = 0; i < groups.all(); ++i) {
+    const int64_t first = groups.first(i);
+    for (int64_t phase = 0; phase < d.w.phases; ++phase) {
+      const AxisPhase& w = d.w.phase[phase];
+      const int64_t columns = groups.rows_before(w.count, first), x = first * d.w.stride + w.first_shift;
+      if (columns == 0) continue;
+      Block b = block_of(d, a, h, w, down.apart, across.apart);
+      const int64_t src_columns = (columns - 1) * across.step + w.taps;
+      b.rows = rows, b.columns = columns, b.src_rows = inside_rows;
+      b.src_columns = inside(0, src_columns, w.shift_step, x, src.shape.w);
+      const int64_t to_y = h.offset + q * d.h.step, to_x = w.offset + first * d.w.step;
+      b.src = src.at<float>(n, y, x), b.dst = dst.at<float>(n, to_y, to_x);
+      b.residual = e.residual ? e.residual.at<float>(n, to_y, to_x) : nullptr;
+      b.gate = e.gate ? e.gate.at<float>(n, to_y, to_x) : nullptr;
+      const bool whole =
+          whole_rows && columns == block_columns && b.src_columns.first == 0 && b.src_columns.last == src_columns;
+      with_taps(h.taps, w.taps, down.step, [&]<int Rows, int Columns, int Step>() {
+        whole ? block<Rows, Columns, Step, true>(b, a, c, vectors)
+              : block<Rows, Columns, Step, false>(b, a, c, vectors);
       });
-    });
+    }
   }
 }
 
-// Row q of image n of the coarse map; `sums` are [tap row][tap column][channel, padded to vectors].
-void add_row(const Depthwise& d, const Source& fine, const Source& coarse, int64_t n, int64_t q, float* sums) {
-  const AxisPhase &h = d.h.phase[0], &w = d.w.phase[0];
-  const int64_t channels = fine.view.shape.c;
-  const int64_t at_once = most(16, 1024 / channels);  // pixels whose products share a load and a store of the sums
-  const Taps rows = taps_of(h, d.h.stride, fine.view.shape.h, q);
-  if (rows.last <= rows.first) return;
-  Products p{};
-  p.fine_row = h.shift_step * fine.view.row_stride, p.fine_column = w.shift_step * fine.view.pixel_stride;
-  p.fine_pixel = d.w.stride * fine.view.pixel_stride, p.coarse_pixel = coarse.view.pixel_stride;
-  p.sums_column = round_to_vectors(channels), p.sums_row = w.taps * p.sums_column;
-  for_columns(w, d.w.stride, fine.view.shape.w, [&](int64_t first, const Taps& columns) {
-    if (columns.last <= columns.first) return;
-    p.sums = sums + rows.first * p.sums_row + columns.first * p.sums_column;
-    for (int64_t x = first; x < columns.end; x += at_once) {
-      p.pixels = least(at_once, columns.end - x);
-      p.fine = fine.view.at<float>(n, q * d.h.stride + h.first_shift + rows.first * h.shift_step,
-                                   x * d.w.stride + w.first_shift + columns.first * w.shift_step);
-      p.coarse = coarse.view.at<float>(n, q, x);
-      add_taps(p, fine, coarse, rows.last - rows.first, columns.last - columns.first);
+// All whole vectors of channels.
+void depthwise_blocks(const Depthwise& d, const Arguments& a) {
+  const Shape dst = a.dst[0].view.shape;
+  const int64_t vectors = dst.c / lanes, groups = (vectors + vectors_at_once - 1) / vectors_at_once;
+  const RowBlocks blocks(d.h, sharing_of(d.h).apart, block_rows);
+  const int64_t items = groups * dst.n * blocks.all(), chunks = least(items, most_chunks);
+  parallel_for(chunks, [&](int64_t chunk, int) {
+    for (int64_t item = part(items, chunk, chunks); item < part(items, chunk + 1, chunks); ++item) {
+      const int64_t group = item / blocks.all() / dst.n, n = item / blocks.all() % dst.n;
+      const int64_t first = part(vectors, group, groups), some = part(vectors, group + 1, groups) - first;
+      for (int64_t phase = 0; phase < d.h.phases; ++phase)
+        row_of_blocks(d, a, d.h.phase[phase], blocks, n, blocks.first(item % blocks.all()), first * lanes, some);
     }
   });
 }
@@ -340,39 +321,14 @@ void add_row(const Depthwise& d, const Source& fine, const Source& coarse, int64
 
 void depthwise(const Depthwise& d, const Arguments& a) {
   const Shape dst = a.dst[0].view.shape;
-  const int64_t rows = dst.n * dst.h;
+  const bool blocks = a.src[0].plain() && in_blocks(d);
+  if (blocks) depthwise_blocks(d, a);
+  const int64_t rows = dst.n * dst.h, c = blocks ? dst.c / lanes * lanes : 0;
+  if (c == dst.c) return;
   parallel_for(d.chunks, [&](int64_t chunk, int) {
     for (int64_t row = part(rows, chunk, d.chunks); row < part(rows, chunk + 1, d.chunks); ++row)
-      depthwise_row(d, a, row / dst.h, row % dst.h);
+      depthwise_row(d, a, row / dst.h, row % dst.h, c);
   });
-}
-
-// diff_w(k, c) = sum over coarse pixels of fine * coarse: in floats over the rows of a chunk, in doubles over the
-// chunks.
-void depthwise_weights(const Depthwise& d, const Arguments& a) {
-  const Source &fine = a.src[static_cast<size_t>(d.fine_operand)],
-               &coarse = a.src[static_cast<size_t>(1 - d.fine_operand)];
-  const Shape map = coarse.view.shape;
-  const int64_t rows = map.n * map.h, taps = d.h.phase[0].taps * d.w.phase[0].taps, pitch = round_to_vectors(map.c);
-  float* sums = reinterpret_cast<float*>(a.scratch);
-  parallel_for(d.chunks, [&](int64_t chunk, int) {
-    float* own = sums + chunk * taps * pitch;
-    std::memset(own, 0, static_cast<size_t>(taps * pitch) * sizeof(float));
-    for (int64_t row = part(rows, chunk, d.chunks); row < part(rows, chunk + 1, d.chunks); ++row)
-      add_row(d, fine, coarse, row / map.h, row % map.h, own);
-  });
-  parallel_for(taps * (pitch / lanes), [&](int64_t index, int) {
-    const int64_t tap = index % taps, c = index / taps * lanes, count = least(lanes, map.c - c);
-    double sum[lanes] = {};
-    for (int64_t chunk = 0; chunk < d.chunks; ++chunk) {
-      const vfloat part_sum = load(sums + (chunk * taps + tap) * pitch + c);
-      for (int i = 0; i < lanes; ++i) sum[i] += static_cast<double>(part_sum[i]);
-    }
-    float* to = a.dst[0].view.at<float>(0, tap / d.w.phase[0].taps, tap % d.w.phase[0].taps) + c;
-    for (int64_t i = 0; i < count; ++i)
-      to[i] = static_cast<float>(a.dst[0].mode == Mode::add ? static_cast<double>(to[i]) + sum[i] : sum[i]);
-  });
-  if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
 }
 
 }  // namespace pixelwise::PIXELWISE_ISA

@@ -1,5 +1,5 @@
-// What the vector convolution kernels (implicit_gemm.cpp, conv_weights.cpp, conv_depthwise.cpp) are told: plain
-// numbers, computed once when a kernel is selected, from shapes and the instruction set only.
+// What the vector convolution kernels (implicit_gemm.cpp, conv_weights.cpp, conv_depthwise.cpp and others) are told:
+// plain numbers, computed once when a kernel is selected, from shapes and the instruction set only.
 #pragma once
 #include "pixelwise/kernels/kernel.hpp"
 
@@ -66,6 +66,7 @@ struct Correlation {
   int64_t tap_rows = 0;                    ///< rows of the kernel of a chunk: all, or one
   int64_t tap_pitch = 0, run_pitch = 0;    ///< most floats of a tap, and of a row of taps, in a chunk's sums
   int64_t sums_row = 0;                    ///< floats of a coarse channel in a chunk's sums
+  int64_t coarse_pitch = 0;                ///< floats of a coarse pixel where it is packed
   int64_t sum_floats = 0, fine_floats = 0, coarse_floats = 0;
   PointProduct point;  ///< for plain maps, where it is on
   int64_t thread_floats() const { return sum_floats + fine_floats + coarse_floats; }
@@ -79,20 +80,41 @@ struct Correlation {
   }
 };
 
+/// A convolution that reads few channels, forward and the gradient of its weights.
+struct FewChannels {
+  static constexpr int64_t most_channels = 4;
+  Size kernel, stride, pad;
+  Shape fine, coarse;
+  int64_t rows = 0, bands = 0;  ///< of the coarse map, a band's, which packs what it reads
+  int64_t slabs = 0;            ///< of bands, with sums of their own, where it is the weights
+  int64_t lanes = 0;
+  int64_t run() const { return kernel.w * fine.c; }  ///< floats of a row of taps
+  int64_t columns() const { return (coarse.w - 1) * stride.w + kernel.w; }
+  int64_t padded_channels() const { return (coarse.c + 2 * lanes - 1) / (2 * lanes) * 2 * lanes; }
+  int64_t fine_floats() const { return round_up_16(((rows - 1) * stride.h + kernel.h) * columns() * fine.c); }
+  int64_t sum_floats() const { return kernel.h * run() * padded_channels(); }
+  int64_t thread_floats() const { return fine_floats() + round_up_16((outer_pixels + 3) * padded_channels()); }
+  static int64_t round_up_16(int64_t floats) { return (floats + 15) / 16 * 16; }
+};
+
 /// Every channel by itself, in all passes, vectorised over the channels.
 struct Depthwise {
   Axis h, w;             ///< of the pass's destination; of the coarse map, where it is the weights
   int64_t chunks = 0;    ///< of rows
+  int64_t slabs = 0;     ///< of rows, with sums of their own, where it is the weights
   int fine_operand = 0;  ///< of Arguments::src, where the weight gradient reads both
 };
 
-#define PIXELWISE_DECLARE_CONVOLUTION(isa)                        \
-  namespace isa {                                                 \
-  void gather_pack(const Gather& g, const Arguments& a);          \
-  void gather(const Gather& g, const Arguments& a);               \
-  void correlate(const Correlation& c, const Arguments& a);       \
-  void depthwise(const Depthwise& d, const Arguments& a);         \
-  void depthwise_weights(const Depthwise& d, const Arguments& a); \
+#define PIXELWISE_DECLARE_CONVOLUTION(isa)                             \
+  namespace isa {                                                      \
+  void gather_pack(const Gather& g, const Arguments& a);               \
+  void gather(const Gather& g, const Arguments& a);                    \
+  void correlate(const Correlation& c, const Arguments& a);            \
+  void few_channels_pack(const FewChannels& f, const Arguments& a);    \
+  void few_channels(const FewChannels& f, const Arguments& a);         \
+  void few_channels_weights(const FewChannels& f, const Arguments& a); \
+  void depthwise(const Depthwise& d, const Arguments& a);              \
+  void depthwise_weights(const Depthwise& d, const Arguments& a);      \
   }
 PIXELWISE_DECLARE_CONVOLUTION(baseline)
 #ifdef PIXELWISE_X86

@@ -72,6 +72,15 @@ struct Results {
   bool past;  ///< the caches: all is aligned
 };
 
+/// Vector v of pixel m leaves; `last`: it is the pixel's last one.
+[[gnu::always_inline]] inline void leave_result(const Results& r, int m, int v, bool last, vfloat sum) {
+  float* to = r.to + m * r.pixel + v * lanes;
+  if (r.scale) sum = fma(sum, load(r.scale + v * lanes), load(r.shift + v * lanes));
+  if (r.act != Activation::none) sum = activate(sum, r.act);
+  if (last && r.last < lanes) return store_tail(to, sum, r.last);
+  r.past ? stream(to, sum) : store(to, sum);
+}
+
 template <int M, int V>
 [[gnu::noinline, gnu::aligned(64)]] void result_tile(const float* x, const float* next, int64_t step, const Run* runs,
                                                      int64_t run_count, int64_t length, const float* init,
@@ -82,13 +91,8 @@ template <int M, int V>
 #pragma GCC unroll 2
       for (int v = 0; v < V; ++v) __builtin_prefetch(r.to + m * r.pixel + v * lanes, 1);
   }
-  sum_tile<M, V>(x, next, step, runs, run_count, length, init, 0, [&](int m, int v, vfloat sum) {
-    float* to = r.to + m * r.pixel + v * lanes;
-    if (r.scale) sum = fma(sum, load(r.scale + v * lanes), load(r.shift + v * lanes));
-    if (r.act != Activation::none) sum = activate(sum, r.act);
-    if (v + 1 == V && r.last < lanes) return store_tail(to, sum, r.last);
-    r.past ? stream(to, sum) : store(to, sum);
-  });
+  sum_tile<M, V>(x, next, step, runs, run_count, length, init, 0,
+                 [&](int m, int v, vfloat sum) { leave_result(r, m, v, v + 1 == V, sum); });
 }
 
 }  // namespace pixelwise::PIXELWISE_ISA

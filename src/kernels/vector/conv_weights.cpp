@@ -8,6 +8,7 @@
 namespace pixelwise::PIXELWISE_ISA {
 namespace {
 
+constexpr int64_t few_pixels = 4;        // whose products are written at once
 constexpr int64_t packed_channels = 64;  // above, the channels of a block are packed for every tap
 
 // What one chunk owns: rows [k0, k1) of the kernel, coarse channels [o0, o0 + channels), fine channels [i0, i0 +
@@ -18,18 +19,26 @@ struct Chunk {
   float *sums, *fine, *coarse;
 };
 
-// The coarse pixels of a band, packed where the source is not plain or the chunk has only some of the channels.
+// The coarse pixels of a band: packed where the source is not plain, the chunk has only some of the channels, or pixels
+// meet in a few sets of the L1 cache; an odd number of cache lines apart, so that those packed do not.
 Pixels coarse_pixels(const Correlation& c, const Source& coarse, const Chunk& chunk, int64_t n, int64_t q0,
                      int64_t q1) {
   Pixels p{};
   p.coarse = coarse.view.at<float>(n, q0, 0) + chunk.o0;
   p.coarse_step = coarse.view.pixel_stride;
   p.coarse_row = coarse.view.row_stride;
-  if (!coarse.plain() || chunk.channels < c.coarse.c) {
-    pack_rectangle(coarse, n, q0, q1 - q0, 0, c.coarse.w, chunk.o0, chunk.channels, chunk.coarse);
+  const bool meet = p.coarse_step % 64 == 0;
+  if (!coarse.plain() || chunk.channels < c.coarse.c || meet) {
+    const float* from = p.coarse;
+    const int64_t row = p.coarse_row, step = p.coarse_step;
     p.coarse = chunk.coarse;
-    p.coarse_step = chunk.channels;
-    p.coarse_row = chunk.channels * c.coarse.w;
+    p.coarse_step = c.coarse_pitch;
+    p.coarse_row = p.coarse_step * c.coarse.w;
+    float* to = chunk.coarse;
+    for (int64_t y = 0; y < q1 - q0; ++y, from += row) {
+      for (int64_t x = 0; x < c.coarse.w; ++x, to += p.coarse_step)
+        pack_pixels(coarse, from + x * step, 1, chunk.o0, chunk.channels, to);
+    }
   }
   return p;
 }
@@ -215,11 +224,33 @@ void multiply(const Correlation& c, const Arguments& a) {
   if (product.slabs > 1) add_slabs(a.dst[0], slabs, product.slabs);
 }
 
+// A few pixels, each of a kernel of one tap: every weight is a sum of a few products, and is written once.
+void multiply_few(const Correlation& c, const Arguments& a) {
+  const View &fine = a.src[static_cast<size_t>(c.fine_operand)].view,
+             &coarse = a.src[static_cast<size_t>(1 - c.fine_operand)].view;
+  const int64_t pixels = coarse.shape.pixels();
+  const Destination& dst = a.dst[0];
+  const int64_t chunks = least(16, coarse.shape.c);
+  parallel_for(chunks, [&](int64_t chunk, int) {
+    for (int64_t o = part(coarse.shape.c, chunk, chunks); o < part(coarse.shape.c, chunk + 1, chunks); ++o) {
+      float* to = dst.view.at<float>(o, 0, 0);
+      for (int64_t i = 0; i < fine.shape.c; i += lanes) {
+        const int64_t left = fine.shape.c - i;
+        const float *f = fine.as<float>() + i, *g = coarse.as<float>() + o;
+        vfloat sum = zero();
+        for (int64_t x = 0; x < pixels; ++x, f += fine.pixel_stride, g += coarse.pixel_stride)
+          sum = fma(load_some(f, left), broadcast(*g), sum);
+        put_some(to + i, sum, left, dst.mode);
+      }
+    }
+  });
+}
+
 }  // namespace
 
 void correlate(const Correlation& c, const Arguments& a) {
   if (c.point.on && in_one_row(a)) {
-    multiply(c, a);
+    c.coarse.pixels() <= few_pixels ? multiply_few(c, a) : multiply(c, a);
     if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
     return;
   }

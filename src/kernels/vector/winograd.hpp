@@ -41,8 +41,9 @@ struct Winograd {
 };
 
 /// The weight gradient: `map` tells the tiles (its src is the fine map, its dst the coarse one). A band of tiles of the
-/// coarse map and of a group of channels of the fine one is transformed by all threads, then multiplied. Where there are
-/// several groups, there is one band, so that no tile is transformed twice; both only where one would take too much.
+/// coarse map and of a group of channels of the fine one is transformed by all threads, then multiplied. Where there
+/// are several groups, there is one band, so that no tile is transformed twice; both only where one would take too
+/// much.
 struct WinogradWeights {
   Winograd map;
   int fine_operand = 0;                      ///< of Arguments::src; the coarse map is the other

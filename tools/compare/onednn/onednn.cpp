@@ -69,7 +69,8 @@ OneDnn::OneDnn(const Convolution& c, Pass pass) {
 
 // Memory in the layout that oneDNN wants: with the view's values, or for the result.
 memory OneDnn::preferred(const View& view, const memory::desc& plain, const memory::desc& wanted, bool read) {
-  memory ours(plain, engine_, view.data), theirs(wanted, engine_);
+  Memory& block = memory_.emplace_back(static_cast<int64_t>(wanted.get_size()));
+  memory ours(plain, engine_, view.data), theirs(wanted, engine_, block.data());
   if (read) {
     dnnl::reorder(ours, theirs).execute(stream_, ours, theirs);
     stream_.wait();

@@ -3,9 +3,11 @@
 #include <dnnl.hpp>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "pixelwise/core/operators.hpp"
 #include "pixelwise/core/view.hpp"
+#include "pixelwise/nn/parameters.hpp"
 
 /// The operands of a convolution, and how it is applied. A transposed convolution is one whose x and y have changed
 /// roles: what oneDNN calls deconvolution runs the same code.
@@ -32,6 +34,7 @@ class OneDnn {
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream_{engine_};
   dnnl::primitive primitive_;
+  std::vector<pixelwise::Memory> memory_;  // in huge pages, as our maps
   std::unordered_map<int, dnnl::memory> arguments_;
   dnnl::memory result_, destination_;  // as oneDNN writes it; in our layout
   std::string implementation_;
