@@ -158,6 +158,8 @@ std::string declines(const Convolution& conv, const Problem& problem, const Algo
   if (conv.kernel != Size{f.taps, f.taps})
     return format("kernel {}: it is for {}x{}", to_string(conv.kernel), f.taps, f.taps);
   if (conv.stride != Size{1, 1}) return format("stride {}: it is for 1", to_string(conv.stride));
+  if (f.side == f37.side && problem.pass == Pass::backward_weights)
+    return "the weight gradient: with so many points its sums over tiles would be rounded too much";
   const Size map = tiled_map(conv, problem);
   if (f.side == f37.side && std::min(map.h, map.w) < 8)
     return format("a map of {}: it is for 8x8 and more; of fewer pixels the largest may be small beside its error",
@@ -202,7 +204,10 @@ int64_t live_taps(int64_t map, int64_t kernel, int64_t pad, int64_t dilation) {
 // The algorithm that multiplies least, where that outweighs what larger tiles transform more.
 Algorithm best_algorithm(const Convolution& conv, const Problem& problem) {
   const Size map = tiled_map(conv, problem);
-  if (conv.kernel.h == 7) return products(map, conv.dilation, f37) <= products(map, conv.dilation, f47) ? f37 : f47;
+  if (conv.kernel.h == 7) {
+    const bool fewer = products(map, conv.dilation, f37) <= products(map, conv.dilation, f47);
+    return fewer && problem.pass != Pass::backward_weights ? f37 : f47;
+  }
   Algorithm best = 6 * products(map, conv.dilation, f63) <= 5 * products(map, conv.dilation, f43) ? f63 : f43;
   for (const Algorithm& f : {f33, pairs}) {
     if (declines(conv, problem, f).empty() &&

@@ -43,7 +43,8 @@ void transform_band(const WinogradWeights& w, const Arguments& a, const Channels
 // The sums of point p and coarse channels [o0, o1) += the products of `count` tiles; `first`: they begin with these.
 void add_products(const WinogradWeights& w, const Sums& sums, int64_t p, int64_t o0, int64_t o1, bool first,
                   int64_t count, const Tiles& from) {
-  const int64_t parts = (count + outer_pixels - 1) / outer_pixels;
+  // With many points, long sums would be rounded too much.
+  const int64_t most = w.map.points() > 64 ? 48 : outer_pixels, parts = (count + most - 1) / most;
   Pixels tiles{};
   tiles.fine_block = 2 * lanes, tiles.fine_step = w.fine_pitch, tiles.coarse_step = w.coarse_pitch, tiles.rows = 1;
   const float *fine = from.fine + p * w.fine_step() + sums.fine.first, *coarse = from.coarse + p * w.coarse_step() + o0;
