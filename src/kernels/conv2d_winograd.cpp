@@ -164,7 +164,7 @@ std::string declines(const Convolution& conv, const Problem& problem, const Algo
   if (f.side == f37.side && std::min(map.h, map.w) < 8)
     return format("a map of {}: it is for 8x8 and more; of fewer pixels the largest may be small beside its error",
                   to_string(map));
-  if (is_pairs(f) && (conv.pad != conv.dilation || tiles_of(tiled_map(conv, problem), conv.dilation, f) != Size{1, 1}))
+  if (is_pairs(f) && (conv.pad != conv.dilation || tiles_of(map, conv.dilation, f) != Size{1, 1}))
     return format("rate {}, padding {}: it is for equal ones of half the map or more", to_string(conv.dilation),
                   to_string(conv.pad));
   return {};

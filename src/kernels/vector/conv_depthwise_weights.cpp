@@ -83,7 +83,7 @@ void add_row(const Depthwise& d, const Source& fine, const Source& coarse, int64
   Products p{};
   p.fine_row = h.shift_step * fine.view.row_stride, p.fine_column = w.shift_step * fine.view.pixel_stride;
   p.fine_pixel = d.w.stride * fine.view.pixel_stride, p.coarse_pixel = coarse.view.pixel_stride;
-  p.sums_column = round_to_vectors(fine.view.shape.c), p.sums_row = w.taps * p.sums_column;
+  p.sums_column = round_to(fine.view.shape.c, lanes), p.sums_row = w.taps * p.sums_column;
   for_columns(w, d.w.stride, fine.view.shape.w, [&](int64_t first, const Taps& columns) {
     if (columns.last <= columns.first) return;
     p.sums = sums + rows.first * p.sums_row + columns.first * p.sums_column;
@@ -194,7 +194,7 @@ void add_rows(const Depthwise& d, const View& fine, const View& coarse, const Ro
   b.rows = blocks.rows_before(h.count, q);
   const int64_t y = q * d.h.stride + h.first_shift, fine_rows = (b.rows - 1) * down.step + 3;
   b.fine_rows = inside(0, fine_rows, h.shift_step, y, fine.shape.h);
-  b.sums = sums, b.sums_tap = round_to_vectors(fine.shape.c);
+  b.sums = sums, b.sums_tap = round_to(fine.shape.c, lanes);
   b.fine_row = h.shift_step * fine.row_stride, b.fine_column = w.shift_step * fine.pixel_stride;
   b.coarse_row = down.apart * coarse.row_stride, b.coarse_column = across.apart * coarse.pixel_stride;
   const bool whole = b.rows == block_rows && b.fine_rows.first == 0 && b.fine_rows.last == fine_rows;
@@ -219,7 +219,7 @@ void add_rows(const Depthwise& d, const View& fine, const View& coarse, const Ro
 // Channels [c, end) of dst = the sums of `slabs` slabs, [tap][channel, padded to vectors] each, in doubles.
 void leave(const Depthwise& d, const Destination& dst, const float* sums, int64_t slabs, int64_t c, int64_t end) {
   const int64_t columns = d.w.phase[0].taps, taps = d.h.phase[0].taps * columns, channels = dst.view.shape.c;
-  const int64_t pitch = round_to_vectors(channels);
+  const int64_t pitch = round_to(channels, lanes);
   for (int64_t tap = 0; tap < taps; ++tap) {
     float* to = dst.view.at<float>(0, tap / columns, tap % columns);
     for (int64_t i = c; i < least(end, channels); i += lanes) {
@@ -242,7 +242,7 @@ void depthwise_weights(const Depthwise& d, const Arguments& a) {
                &coarse = a.src[static_cast<size_t>(1 - d.fine_operand)];
   const Shape map = coarse.view.shape;
   const RowBlocks blocks(d.h, sharing_of(d.h).apart, block_rows);
-  const int64_t taps = d.h.phase[0].taps * d.w.phase[0].taps, pitch = round_to_vectors(map.c);
+  const int64_t taps = d.h.phase[0].taps * d.w.phase[0].taps, pitch = round_to(map.c, lanes);
   const int64_t rows = map.n * map.h, row_blocks = map.n * blocks.all(), vectors = pitch / lanes;
   const int64_t in_whole_vectors = fine.plain() && coarse.plain() && in_blocks(d) ? map.c / lanes * lanes : 0;
   // Few slabs: the channels are shared out, too.

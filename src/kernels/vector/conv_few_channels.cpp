@@ -9,8 +9,6 @@ namespace {
 
 constexpr int64_t block = 2 * lanes;  // results of a pixel that are summed together
 
-int64_t round_to(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-
 // One vector wide where that is enough.
 int64_t width_at(const FewChannels& f, int64_t o0) { return f.coarse.c - o0 <= lanes ? lanes : block; }
 
@@ -74,21 +72,6 @@ template <int M, int V>
     for_vectors([&](int m, int v) { store(to + m * pixel + v * lanes, c[m][v]); });
 }
 
-// Vectors of bias, scale and shift, with zeros behind the last channel.
-struct PerChannel {
-  const float *bias, *scale, *shift;
-};
-PerChannel pad_channels(const FewChannels& f, const Arguments& a, float* to) {
-  const int64_t padded = round_to(f.coarse.c, block);
-  std::memset(to, 0, static_cast<size_t>(3 * padded) * sizeof(float));
-  const auto copy = [&](const View& from, float* where) {
-    if (from) std::memcpy(where, from.as<float>(), static_cast<size_t>(f.coarse.c) * sizeof(float));
-  };
-  if (a.parameters.size() > 1) copy(a.parameters[1], to);
-  copy(a.epilogue.scale, to + padded), copy(a.epilogue.shift, to + 2 * padded);
-  return {to, to + padded, to + 2 * padded};
-}
-
 // What is added, gated or added to is left in `sums` first.
 void leave_sums(const FewChannels& f, const Arguments& a, int64_t n, int64_t y, int64_t x, int64_t pixels, int64_t o0,
                 const float* sums) {
@@ -107,9 +90,7 @@ void convolve_row(const FewChannels& f, const Arguments& a, const Band& band, in
                   float* sums) {
   const View& dst = a.dst[0].view;
   const Epilogue& e = a.epilogue;
-  const Writer writer(a.dst[0]);
-  const bool direct = !e.residual && !e.gate && !writer.add;
-  const bool past = writer.past && dst.pixel_stride % lanes == 0 && reinterpret_cast<uintptr_t>(dst.data) % 64 == 0;
+  const bool direct = leaves_directly(a), past = streams(a);
   const int64_t row = f.columns() * f.fine.c, step = f.stride.w * f.fine.c, taps = f.kernel.h * f.run();
   const float* from = band.fine + (q - band.q0) * f.stride.h * row;
   const int64_t tiles = (f.coarse.w + tile_rows - 1) / tile_rows;
@@ -206,7 +187,7 @@ void few_channels(const FewChannels& f, const Arguments& a) {
     float *scratch = reinterpret_cast<float*>(a.scratch) + thread * f.thread_floats(),
           *sums = scratch + f.fine_floats();
     const Band band = pack_band(f, a.src[0], index, scratch);
-    const PerChannel padded = pad_channels(f, a, sums + tile_rows * block);
+    const PerChannel padded = pad_channels(a, round_to(f.coarse.c, block), sums + tile_rows * block);
     for (int64_t q = band.q0; q < band.q1; ++q) convolve_row(f, a, band, q, padded, sums);
   });
 }

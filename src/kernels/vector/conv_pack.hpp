@@ -89,15 +89,19 @@ inline void copy_outputs(const float* from, int64_t row, int64_t count, int64_t 
   }
 }
 
-/// The sums of channels [c, c + left) leave the kernel: dst = act(scale sum + shift + residual) * act'(gate), written
-/// or added.
-[[gnu::always_inline]] inline void leave_vector(vfloat v, const Epilogue& e, int64_t c, const float* residual,
-                                                const float* gate, const Writer& write, float* dst, int64_t left) {
+/// act(scale sum + shift + residual) * act'(gate) of channels [c, c + left).
+[[gnu::always_inline]] inline vfloat finished(vfloat v, const Epilogue& e, int64_t c, const float* residual,
+                                              const float* gate, int64_t left) {
   if (e.scale) v = fma(v, load_some(e.scale.as<float>() + c, left), load_some(e.shift.as<float>() + c, left));
   if (residual) v = v + load_some(residual, left);
   v = activate(v, e.act);
   if (gate) v = gated(v, load_some(gate, left), e.gate_act);
-  write(dst, v, left);
+  return v;
+}
+/// They leave the kernel for dst, written or added.
+[[gnu::always_inline]] inline void leave_vector(vfloat v, const Epilogue& e, int64_t c, const float* residual,
+                                                const float* gate, const Writer& write, float* dst, int64_t left) {
+  write(dst, finished(v, e, c, residual, gate, left), left);
 }
 
 /// diff_bias(c) = sum of diff_y over pixels: floats along a row, doubles over rows.
@@ -130,6 +134,10 @@ template <int Max, class Fn>
 
 /// Pixels (or channels) of a register tile beside two vectors: 28 accumulators of 32 registers, or 12 of 16.
 inline constexpr int tile_rows = PIXELWISE_ISA_LEVEL == 2 ? 14 : 6;
+
+[[gnu::always_inline]] inline int64_t round_to(int64_t n, int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
 
 /// Part i of `parts` equal parts of [0, n).
 [[gnu::always_inline]] inline int64_t part(int64_t n, int64_t i, int64_t parts) { return n * i / parts; }

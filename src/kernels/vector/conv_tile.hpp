@@ -72,6 +72,33 @@ struct Results {
   bool past;  ///< the caches: all is aligned
 };
 
+/// Results that nothing is added to or multiplied with go to memory straight from registers.
+inline bool leaves_directly(const Arguments& a) {
+  return !a.epilogue.residual && !a.epilogue.gate && !Writer(a.dst[0]).add;
+}
+
+/// Are they written past the caches, where they are large enough? All vectors are aligned then.
+inline bool streams(const Arguments& a) {
+  const View& dst = a.dst[0].view;
+  return Writer(a.dst[0]).past && reinterpret_cast<uintptr_t>(dst.data) % 64 == 0 && dst.pixel_stride % lanes == 0 &&
+         dst.row_stride % lanes == 0 && dst.image_stride % lanes == 0;
+}
+
+/// Bias, scale and shift of all destination channels, zeros behind them.
+struct PerChannel {
+  const float *bias, *scale, *shift;
+};
+inline PerChannel pad_channels(const Arguments& a, int64_t padded, float* to) {
+  const int64_t channels = a.dst[0].view.shape.c;
+  std::memset(to, 0, static_cast<size_t>(3 * padded) * sizeof(float));
+  const auto copy = [&](const View& from, float* where) {
+    if (from) std::memcpy(where, from.as<float>(), static_cast<size_t>(channels) * sizeof(float));
+  };
+  if (a.parameters.size() > 1) copy(a.parameters[1], to);
+  copy(a.epilogue.scale, to + padded), copy(a.epilogue.shift, to + 2 * padded);
+  return {to, to + padded, to + 2 * padded};
+}
+
 /// Vector v of pixel m leaves; `last`: it is the pixel's last one.
 [[gnu::always_inline]] inline void leave_result(const Results& r, int m, int v, bool last, vfloat sum) {
   float* to = r.to + m * r.pixel + v * lanes;

@@ -5,10 +5,6 @@
 
 namespace pixelwise::PIXELWISE_ISA {
 
-[[gnu::always_inline]] inline int64_t round_to_vectors(int64_t channels) {
-  return (channels + lanes - 1) / lanes * lanes;
-}
-
 /// The taps [first, last) of an axis that destination q meets inside the map; so do the pixels up to `end`.
 struct Taps {
   int64_t first, last, end;

@@ -52,16 +52,6 @@ void for_each_phase(const Gather& g, const Fn& fn) {
   }
 }
 
-// Results that nothing is added to or multiplied with go to memory straight from registers.
-bool leaves_directly(const Arguments& a) { return !a.epilogue.residual && !a.epilogue.gate && !Writer(a.dst[0]).add; }
-
-// Are they written past the caches, where they are large enough? All vectors are aligned then.
-bool streams(const Arguments& a) {
-  const View& dst = a.dst[0].view;
-  return Writer(a.dst[0]).past && reinterpret_cast<uintptr_t>(dst.data) % 64 == 0 && dst.pixel_stride % lanes == 0 &&
-         dst.row_stride % lanes == 0 && dst.image_stride % lanes == 0;
-}
-
 // The parameters of a block of destination channels, 0 in lanes past the last.
 struct BlockParameters {
   alignas(64) float bias[2 * lanes] = {}, scale[2 * lanes] = {}, shift[2 * lanes] = {};
@@ -289,13 +279,7 @@ void pointwise(const Gather& g, const Arguments& a) {
   parallel_for(chunks, [&](int64_t chunk, int thread) {
     float* sums = reinterpret_cast<float*>(a.scratch) + thread * g.thread_floats() + g.band_floats;
     const int64_t padded = g.out_blocks * g.block;
-    float *bias = sums + tile_rows * g.block, *scale = bias + padded, *shift = scale + padded;
-    std::memset(bias, 0, static_cast<size_t>(3 * padded) * sizeof(float));
-    const auto copy = [&](const View& from, float* to) {
-      if (from) std::memcpy(to, from.as<float>(), static_cast<size_t>(g.dst.c) * sizeof(float));
-    };
-    if (a.parameters.size() > 1) copy(a.parameters[1], bias);
-    copy(e.scale, scale), copy(e.shift, shift);
+    const PerChannel all = pad_channels(a, padded, sums + tile_rows * g.block);
     const int64_t begin = part(total, chunk, chunks), end = part(total, chunk + 1, chunks);
     int64_t t = begin % tiles, y = begin / tiles % rows.h, n = begin / tiles / rows.h;
     for (int64_t i = begin; i < end; ++i) {
@@ -309,18 +293,18 @@ void pointwise(const Gather& g, const Arguments& a) {
         const Results results{to + block.o0,
                               dst.pixel_stride,
                               least(lanes, g.dst.c - block.o0 - (vectors - 1) * lanes),
-                              e.scale ? scale + block.o0 : nullptr,
-                              shift + block.o0,
+                              e.scale ? all.scale + block.o0 : nullptr,
+                              all.shift + block.o0,
                               e.act,
                               past};
         const Exit exit{g, a, block, n, y, x0};
         if (!direct) exit.prepare(0, pixels);
         with_constant<tile_rows>(pixels, [&]<int M>() {
           if (direct)
-            return vectors == 1 ? result_tile<M, 1>(from, next, step, &run, 1, g.src.c, bias + block.o0, results)
-                                : result_tile<M, 2>(from, next, step, &run, 1, g.src.c, bias + block.o0, results);
-          vectors == 1 ? tile<M, 1>(from, next, step, &run, 1, g.src.c, bias + block.o0, 0, sums)
-                       : tile<M, 2>(from, next, step, &run, 1, g.src.c, bias + block.o0, 0, sums);
+            return vectors == 1 ? result_tile<M, 1>(from, next, step, &run, 1, g.src.c, all.bias + block.o0, results)
+                                : result_tile<M, 2>(from, next, step, &run, 1, g.src.c, all.bias + block.o0, results);
+          vectors == 1 ? tile<M, 1>(from, next, step, &run, 1, g.src.c, all.bias + block.o0, 0, sums)
+                       : tile<M, 2>(from, next, step, &run, 1, g.src.c, all.bias + block.o0, 0, sums);
         });
         if (!direct) exit.leave(0, pixels, sums);
       }

@@ -59,54 +59,51 @@ int64_t panel_offset(const Winograd& w, const Block& block, int64_t c0, int64_t 
   return w.points() * (block.o0 * w.src.c + c0 * block.width + (block.index * w.in_blocks + index) * Winograd::gap);
 }
 
-// The sums of the tile at `place` for a block of channels leave the kernel max pooled: a tile holds whole windows.
-template <class F>
-void pooled_tile(const Winograd& w, const Arguments& a, const Block& block, const Place& place, const float* sums) {
-  const Epilogue& e = a.epilogue;
-  const View& dst = a.dst[0].view;
+// leave(i, j, c, result) for the pixels of a tile and the vectors of channels of a block, from its sums.
+template <class F, class Leave>
+[[gnu::always_inline]] inline void for_results(const Winograd& w, const Arguments& a, const Block& block,
+                                               const float* sums, const Leave& leave) {
   const float* bias = a.parameters.size() > 1 && a.parameters[1] ? a.parameters[1].as<float>() : nullptr;
-  const Writer write(a.dst[0]);
   const int64_t step = w.sums_step(block.width);
   for (int64_t o = 0; o < block.width && block.o0 + o < w.dst.c; o += lanes) {
-    const int64_t c = block.o0 + o, left = w.dst.c - c;
-    const vfloat start = bias ? load_some(bias + c, left) : zero();
-    const vfloat scale = e.scale ? load_some(e.scale.as<float>() + c, left) : zero();
-    const vfloat shift = e.scale ? load_some(e.shift.as<float>() + c, left) : zero();
-    vfloat largest[F::W::results]{};  // of the windows of two rows
+    const int64_t c = block.o0 + o;
+    const vfloat start = bias ? load_some(bias + c, w.dst.c - c) : zero();
     transform_result<F>([&](int i, int j) { return load(sums + F::point(i, j) * step + o); },
-                        [&](int i, int j, vfloat v) {
-                          const int64_t y = place.y + i, x = place.x + j;
-                          vfloat& best = largest[j / 2];
-                          if (y < w.dst.h && x < w.dst.w) {
-                            v = activate(e.scale ? fma(v + start, scale, shift) : v + start, e.act);
-                            const bool first = i % 2 == 0 && j % 2 == 0;
-                            best = first ? v : ((v > best) | (v != v)) ? v : best;  // NaN wins
-                          }
-                          if (i % 2 == 1 && j % 2 == 1 && y / 2 < dst.shape.h && x / 2 < dst.shape.w)
-                            write(dst.at<float>(place.n, y / 2, x / 2) + c, best, left);
-                        });
+                        [&](int i, int j, vfloat v) { leave(i, j, c, v + start); });
   }
 }
 
-// The sums of the tile at `place` for a block of channels leave the kernel.
+// The results of the tile at `place` leave the kernel max pooled: a tile holds whole windows.
+template <class F>
+void pooled_tile(const Winograd& w, const Arguments& a, const Block& block, const Place& place, const float* sums) {
+  const View& dst = a.dst[0].view;
+  const Writer write(a.dst[0]);
+  vfloat largest[F::W::results]{};  // of the windows of two rows
+  for_results<F>(w, a, block, sums, [&](int i, int j, int64_t c, vfloat v) {
+    const int64_t y = place.y + i, x = place.x + j, left = w.dst.c - c;
+    vfloat& best = largest[j / 2];
+    if (y < w.dst.h && x < w.dst.w) {
+      v = finished(v, a.epilogue, c, nullptr, nullptr, left);
+      const bool first = i % 2 == 0 && j % 2 == 0;
+      best = first ? v : ((v > best) | (v != v)) ? v : best;  // NaN wins
+    }
+    if (i % 2 == 1 && j % 2 == 1 && y / 2 < dst.shape.h && x / 2 < dst.shape.w)
+      write(dst.at<float>(place.n, y / 2, x / 2) + c, best, left);
+  });
+}
+
+// The results of the tile at `place` leave the kernel.
 template <class F>
 void result_tile(const Winograd& w, const Arguments& a, const Block& block, const Place& place, const float* sums) {
   const Epilogue& e = a.epilogue;
-  const float* bias = a.parameters.size() > 1 && a.parameters[1] ? a.parameters[1].as<float>() : nullptr;
   const Writer write(a.dst[0]);
-  const int64_t step = w.sums_step(block.width);
-  for (int64_t o = 0; o < block.width && block.o0 + o < w.dst.c; o += lanes) {
-    const int64_t c = block.o0 + o, left = w.dst.c - c;
-    const vfloat start = bias ? load_some(bias + c, left) : zero();
-    transform_result<F>([&](int i, int j) { return load(sums + F::point(i, j) * step + o); },
-                        [&](int i, int j, vfloat v) {
-                          const int64_t y = place.y + i * w.dilation.h, x = place.x + j * w.dilation.w;
-                          if (y >= w.dst.h || x >= w.dst.w) return;
-                          leave_vector(v + start, e, c, e.residual ? e.residual.at<float>(place.n, y, x) + c : nullptr,
-                                       e.gate ? e.gate.at<float>(place.n, y, x) + c : nullptr, write,
-                                       a.dst[0].view.at<float>(place.n, y, x) + c, left);
-                        });
-  }
+  for_results<F>(w, a, block, sums, [&](int i, int j, int64_t c, vfloat v) {
+    const int64_t y = place.y + i * w.dilation.h, x = place.x + j * w.dilation.w;
+    if (y >= w.dst.h || x >= w.dst.w) return;
+    leave_vector(v, e, c, e.residual ? e.residual.at<float>(place.n, y, x) + c : nullptr,
+                 e.gate ? e.gate.at<float>(place.n, y, x) + c : nullptr, write,
+                 a.dst[0].view.at<float>(place.n, y, x) + c, w.dst.c - c);
+  });
 }
 
 // Tiles [first, last): the products of one block of destination channels, and their way out. `source` is the
