@@ -154,16 +154,6 @@ using Entry = void (*)(const Plan&, const Arguments&);
 #define PIXELWISE_PICK(isa, function) (baseline::function)
 #endif
 
-std::string declines_types(const Problem& problem) {
-  for (const auto* operands : {&problem.src, &problem.dst, &problem.parameters}) {
-    for (const TensorDesc& operand : *operands) {
-      if (operand.type != Type::f32) return format("elements of type {}: it is for f32", to_string(operand.type));
-    }
-  }
-  if (pools(problem)) return declines_pooling;
-  return {};
-}
-
 std::string declines_stride(const Convolution& conv) {
   if (std::max(conv.stride.h, conv.stride.w) <= Axis::max_phases) return {};
   return format("stride {}: it is for up to {}", to_string(conv.stride), Axis::max_phases);
@@ -233,6 +223,7 @@ Kernel few_channels(const Convolution& conv, const Problem& problem) {
 Kernel depthwise(const Convolution& conv, const Problem& problem) {
   Kernel kernel{"depthwise"};
   kernel.declined = declines_types(problem);
+  if (kernel.declined.empty() && pools(problem)) kernel.declined = declines_pooling;
   if (kernel.declined.empty()) kernel.declined = declines_stride(conv);
   if (!conv.depthwise())
     kernel.declined = format("{} groups of {} and {} channels: it is for groups of one", conv.groups,
@@ -266,8 +257,18 @@ Kernel depthwise(const Convolution& conv, const Problem& problem) {
 
 }  // namespace
 
+std::string declines_types(const Problem& problem) {
+  for (const auto* operands : {&problem.src, &problem.dst, &problem.parameters}) {
+    for (const TensorDesc& operand : *operands) {
+      if (operand.type != Type::f32) return format("elements of type {}: it is for f32", to_string(operand.type));
+    }
+  }
+  return {};
+}
+
 std::string declines_dense(const Convolution& conv, const Problem& problem) {
   if (const std::string types = declines_types(problem); !types.empty()) return types;
+  if (pools(problem)) return declines_pooling;
   if (conv.groups > 1) return format("{} groups: it is for 1", conv.groups);
   if (const std::string stride = declines_stride(conv); !stride.empty()) return stride;
   if (conv.kernel.h * conv.kernel.w > Gather::max_taps)

@@ -148,11 +148,7 @@ bool cuts_windows(const Convolution& conv, const Algorithm& f) {
 
 std::string declines(const Convolution& conv, const Problem& problem, const Algorithm& f) {
   if (problem.precision == Precision::strict) return "precision strict: it rounds differently from a plain sum";
-  for (const auto* operands : {&problem.src, &problem.dst, &problem.parameters}) {
-    for (const TensorDesc& operand : *operands) {
-      if (operand.type != Type::f32) return format("elements of type {}: it is for f32", to_string(operand.type));
-    }
-  }
+  if (const std::string types = declines_types(problem); !types.empty()) return types;
   if (pools(problem) && cuts_windows(conv, f)) return declines_pooling;
   if (conv.groups > 1) return format("{} groups: it is for 1", conv.groups);
   if (conv.kernel != Size{f.taps, f.taps})

@@ -35,7 +35,9 @@ bool amx_pays(const Convolution& conv, const Problem& problem);
 Kernel strassen_kernel(const Convolution& conv, const Problem& problem);
 /// Is it faster than a plain product: are the matrices large enough?
 bool strassen_pays(const Convolution& conv, const Problem& problem);
-/// Why a kernel for f32 without groups declines; empty: it does not.
+/// Why a kernel for f32 declines; empty: it does not.
+std::string declines_types(const Problem& problem);
+/// Why a kernel for f32 without groups that does not pool declines.
 std::string declines_dense(const Convolution& conv, const Problem& problem);
 /// The fast kernels, in order of preference (conv2d_fast.cpp).
 Candidates fast_convolution_kernels(const Convolution& conv, const Problem& problem);

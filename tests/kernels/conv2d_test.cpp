@@ -345,24 +345,39 @@ TEST(Conv2d, PoolsItsResult) {
   }
 }
 
-// The error of the kernels that `wanted` names, channel by channel, on maps as a ReLU leaves them; fn(kernel, error).
+// Operands on maps as a ReLU leaves them.
+Operands rectified(const Case& c, Pass pass) {
+  Operands o = operands(c, pass, {});
+  o.src[0].each([](double& w, float& f) { w = f = std::max(f, 0.0f); });
+  return o;
+}
+
+// The results of the definition, in double.
+Operands exact(const Case& c, Pass pass) {
+  Operands o = rectified(c, pass);
+  run(candidates(c, {}, problem_of(o, pass, true, Isa::baseline)).back(), o, pass, {}, true);
+  return o;
+}
+
+// The error of a kernel's worst channel.
+double error_of(const Kernel& kernel, const Case& c, Pass pass, const Operands& expected) {
+  Operands o = rectified(c, pass);
+  run(kernel, o, pass, {}, false);
+  o.dst[0].wide = expected.dst[0].wide;
+  o.dst[0].view64.data = o.dst[0].wide.data();
+  return o.dst[0].error_of_channels();
+}
+
+// fn(kernel, error) for the kernels that `wanted` names, in all passes.
 template <class Wanted, class Fn>
 void errors_of(const Case& c, const Wanted& wanted, const Fn& fn) {
   for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
-    Operands expected = operands(c, pass, {});
-    const auto rectify = [](double& w, float& f) { w = f = std::max(f, 0.0f); };
-    expected.src[0].each(rectify);
-    run(candidates(c, {}, problem_of(expected, pass, true, Isa::baseline)).back(), expected, pass, {}, true);
+    const Operands expected = exact(c, pass);
     for (const Isa set : isas()) {
       for (const Kernel& kernel : candidates(c, {}, problem_of(expected, pass, false, set))) {
         if (!wanted(kernel) || !kernel.declined.empty()) continue;
-        Operands o = operands(c, pass, {});
-        o.src[0].each(rectify);
-        run(kernel, o, pass, {}, false);
-        o.dst[0].wide = expected.dst[0].wide;
-        o.dst[0].view64.data = o.dst[0].wide.data();
         SCOPED_TRACE(c.name + std::string(", ") + kernel.name + ", " + to_string(set));
-        fn(kernel, o.dst[0].error_of_channels());
+        fn(kernel, error_of(kernel, c, pass, expected));
       }
     }
   }
@@ -398,17 +413,12 @@ TEST(Conv2d, WinogradErrsByLessThanPrecisionAllows) {
 // So many that the weight gradient has groups of channels and bands of tiles.
 TEST(Conv2d, WinogradWeightsOfManyChannelsAndTiles) {
   const Case c{"", {264, 1, 1, 600}, 600, {3, 3}, {1, 1}, {1, 1}};
-  Operands expected = operands(c, Pass::backward_weights, {}), o = operands(c, Pass::backward_weights, {});
-  run(candidates(c, {}, problem_of(expected, Pass::backward_weights, true, Isa::baseline)).back(), expected,
-      Pass::backward_weights, {}, true);
-  const Candidates all = candidates(c, {}, problem_of(o, Pass::backward_weights, false, best_isa()));
+  const Operands expected = exact(c, Pass::backward_weights);
+  const Candidates all = candidates(c, {}, problem_of(expected, Pass::backward_weights, false, best_isa()));
   const auto found =
       std::find_if(all.begin(), all.end(), [](const Kernel& k) { return std::string(k.name) == "winograd6"; });
   ASSERT_NE(found, all.end());
-  run(*found, o, Pass::backward_weights, {}, false);
-  o.dst[0].wide = expected.dst[0].wide;
-  o.dst[0].view64.data = o.dst[0].wide.data();
-  EXPECT_LT(o.dst[0].error_of_channels(), 5e-5);
+  EXPECT_LT(error_of(*found, c, Pass::backward_weights, expected), 5e-5);
 }
 
 // The same of products of bf16 parts, which err less. The cases reach what small ones do not: channels in blocks, sums
