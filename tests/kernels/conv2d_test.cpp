@@ -449,26 +449,30 @@ TEST(Conv2d, AmxErrsByLessThanPrecisionAllows) {
   }
 }
 
+// The kernel that serves a convolution with this instruction set, whatever this processor has.
+std::string selected(Isa set, Pass pass, const Case& c, Precision precision = Precision::fp32) {
+  Problem problem = problem_of(operands(c, pass, {}), pass, false, set);
+  problem.precision = precision;
+  return select(candidates(c, {}, problem)).name;
+}
+
 TEST(Conv2d, WinogradServesPrecisionFp32WhereItPays) {
   if (std::getenv("PIXELWISE_KERNELS")) GTEST_SKIP() << "other kernels are forced";
-  const auto selected = [](Precision precision, const Shape& x, Size dilation, int64_t kernel = 3) {
+  const auto serves = [](Precision precision, const Shape& x, Size dilation, int64_t kernel = 3) {
     const Case c{"", x, x.c, {kernel, kernel}, {1, 1}, dilation, dilation};
-    Problem problem = problem_of(operands(c, Pass::forward, {}), Pass::forward, false, best_isa());
-    problem.precision = precision;
-    problem.isa = std::min(problem.isa, Isa::avx512);
-    return std::string(select(candidates(c, {}, problem)).name);
+    return selected(std::min(best_isa(), Isa::avx512), Pass::forward, c, precision);
   };
-  EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {1, 1}), "winograd4");
-  EXPECT_EQ(selected(Precision::fp32, {1, 24, 24, 256}, {1, 1}), "winograd6");
-  EXPECT_EQ(selected(Precision::fp32, {1, 32, 32, 32}, {2, 2}), "winograd4");
-  EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {1, 1}, 7), "winograd4x3");
-  EXPECT_EQ(selected(Precision::fp32, {1, 20, 8, 64}, {1, 1}, 7), "winograd4x2");  // four columns
-  EXPECT_EQ(selected(Precision::strict, {1, 20, 20, 64}, {1, 1}), "implicit_gemm");
-  EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 16}, {1, 1}), "implicit_gemm");  // few channels
-  EXPECT_EQ(selected(Precision::fp32, {1, 26, 27, 64}, {9, 9}), "winograd3");      // sub-images of 3x3
-  EXPECT_EQ(selected(Precision::fp32, {1, 24, 23, 64}, {12, 12}), "winograd_pairs");
-  EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {9, 9}), "implicit_gemm");    // of 2x2, nearly all
-  EXPECT_EQ(selected(Precision::fp32, {1, 20, 20, 64}, {19, 19}), "implicit_gemm");  // of one pixel
+  EXPECT_EQ(serves(Precision::fp32, {1, 20, 20, 64}, {1, 1}), "winograd4");
+  EXPECT_EQ(serves(Precision::fp32, {1, 24, 24, 256}, {1, 1}), "winograd6");
+  EXPECT_EQ(serves(Precision::fp32, {1, 32, 32, 32}, {2, 2}), "winograd4");
+  EXPECT_EQ(serves(Precision::fp32, {1, 20, 20, 64}, {1, 1}, 7), "winograd4x3");
+  EXPECT_EQ(serves(Precision::fp32, {1, 20, 8, 64}, {1, 1}, 7), "winograd4x2");  // four columns
+  EXPECT_EQ(serves(Precision::strict, {1, 20, 20, 64}, {1, 1}), "implicit_gemm");
+  EXPECT_EQ(serves(Precision::fp32, {1, 20, 20, 16}, {1, 1}), "implicit_gemm");  // few channels
+  EXPECT_EQ(serves(Precision::fp32, {1, 26, 27, 64}, {9, 9}), "winograd3");      // sub-images of 3x3
+  EXPECT_EQ(serves(Precision::fp32, {1, 24, 23, 64}, {12, 12}), "winograd_pairs");
+  EXPECT_EQ(serves(Precision::fp32, {1, 20, 20, 64}, {9, 9}), "implicit_gemm");    // of 2x2, nearly all
+  EXPECT_EQ(serves(Precision::fp32, {1, 20, 20, 64}, {19, 19}), "implicit_gemm");  // of one pixel
 }
 
 TEST(Conv2d, StrassenRoundsLittle) {
@@ -484,30 +488,22 @@ TEST(Conv2d, StrassenRoundsLittle) {
 
 TEST(Conv2d, StrassenServesLargeProductsOfPrecisionFp32) {
   if (std::getenv("PIXELWISE_KERNELS")) GTEST_SKIP() << "other kernels are forced";
-  const auto selected = [](Pass pass, Precision precision, const Shape& x, int64_t channels) {
-    const Case c{"", x, channels, {1, 1}};
-    Problem problem = problem_of(operands(c, pass, {}), pass, false, Isa::avx512);
-    problem.precision = precision;
-    return std::string(select(candidates(c, {}, problem)).name);
+  const auto serves = [](Pass pass, Precision precision, const Shape& x, int64_t channels) {
+    return selected(Isa::avx512, pass, {"", x, channels, {1, 1}}, precision);
   };
   const Shape map{1, 12, 16, 512}, small{1, 3, 5, 512}, few{1, 12, 16, 128};
   for (const Pass pass : {Pass::forward, Pass::backward_data}) {
-    EXPECT_EQ(selected(pass, Precision::fp32, map, 512), "strassen");
-    EXPECT_EQ(selected(pass, Precision::strict, map, 512), "implicit_gemm");
-    EXPECT_EQ(selected(pass, Precision::fp32, small, 512), "implicit_gemm");
-    EXPECT_EQ(selected(pass, Precision::fp32, few, 512), "implicit_gemm");
+    EXPECT_EQ(serves(pass, Precision::fp32, map, 512), "strassen");
+    EXPECT_EQ(serves(pass, Precision::strict, map, 512), "implicit_gemm");
+    EXPECT_EQ(serves(pass, Precision::fp32, small, 512), "implicit_gemm");
+    EXPECT_EQ(serves(pass, Precision::fp32, few, 512), "implicit_gemm");
   }
-  EXPECT_EQ(selected(Pass::backward_weights, Precision::fp32, map, 512), "implicit_gemm");
+  EXPECT_EQ(serves(Pass::backward_weights, Precision::fp32, map, 512), "implicit_gemm");
 }
 
 // Selection is a pure function: what a processor with AMX would choose is known on every other.
 TEST(Conv2d, RealTilesComeFirstAndEmulatedOnesLast) {
   if (std::getenv("PIXELWISE_KERNELS")) GTEST_SKIP() << "other kernels are forced";
-  const auto selected = [](Isa set, Pass pass, const Case& c, Precision precision = Precision::fp32) {
-    Problem problem = problem_of(operands(c, pass, {}), pass, false, set);
-    problem.precision = precision;
-    return std::string(select(candidates(c, {}, problem)).name);
-  };
   const Case wide{"3x3", {1, 20, 20, 64}, 64, {3, 3}, {1, 1}, {1, 1}}, pixelwise{"1x1", {1, 9, 9, 128}, 256, {1, 1}},
       narrow{"few channels", {1, 40, 40, 16}, 96, {1, 1}},
       first{"first layer", {1, 40, 40, 3}, 64, {7, 7}, {2, 2}, {3, 3}}, colours{"3 -> 3", {1, 9, 9, 3}, 3, {1, 1}},
