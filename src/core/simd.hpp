@@ -22,6 +22,7 @@ inline constexpr int vector_bytes = 16;
 #endif
 
 typedef float vfloat __attribute__((vector_size(vector_bytes)));
+typedef float vhalf __attribute__((vector_size(vector_bytes / 2)));
 typedef double vdouble __attribute__((vector_size(vector_bytes)));
 typedef int32_t vint __attribute__((vector_size(vector_bytes)));
 inline constexpr int lanes = vector_bytes / 4;  ///< floats in a vector
@@ -58,6 +59,16 @@ inline constexpr int lanes = vector_bytes / 4;  ///< floats in a vector
 [[gnu::always_inline]] inline vfloat zero() { return vfloat{}; }
 /// a * b + c; one rounding where the instruction set has it.
 [[gnu::always_inline]] inline vfloat fma(vfloat a, vfloat b, vfloat c) { return a * b + c; }
+/// The first half of the lanes: half the work, where the processor's units are half as wide as its vectors.
+[[gnu::always_inline]] inline vhalf lower(vfloat v) {
+  return [&]<int... i>(std::integer_sequence<int, i...>) { return __builtin_shufflevector(v, v, i...); }
+  (std::make_integer_sequence<int, lanes / 2>());
+}
+/// Zeros in the second half.
+[[gnu::always_inline]] inline vfloat widen(vhalf v) {
+  return [&]<int... i>(std::integer_sequence<int, i...>) { return __builtin_shufflevector(v, vhalf{}, i...); }
+  (std::make_integer_sequence<int, lanes>());
+}
 [[gnu::always_inline]] inline vfloat max(vfloat a, vfloat b) { return a > b ? a : b; }
 [[gnu::always_inline]] inline vfloat min(vfloat a, vfloat b) { return a < b ? a : b; }
 

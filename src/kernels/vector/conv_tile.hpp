@@ -13,17 +13,21 @@ struct Run {
 /// x[m * step + offset + k] * panel[k][v]; then leave(m, v, sum) for each. The sum is added as a whole: what a few
 /// hundred channels give is rounded less than what is added to all channels before, one by one. next: the x of the call
 /// that follows. It and the panel are asked for while this one computes: the processor does not follow so many rows by
-/// itself, and they may lie beyond the L2 cache.
-template <int M, int V, class Leave>
+/// itself, and they may lie beyond the L2 cache. half: of the last vectors only half the lanes are wanted.
+template <int M, int V, bool half = false, class Leave>
 [[gnu::always_inline]] inline void sum_tile(const float* x, const float* next, int64_t step, const Run* runs,
                                             int64_t run_count, int64_t length, const float* init, int64_t init_step,
                                             const Leave& leave) {
   constexpr int64_t line = 16, ahead = 64;  // floats of a cache line; steps of k
+  constexpr int whole = half ? V - 1 : V;
   vfloat c[M][V];
+  vhalf h[M];
 #pragma GCC unroll 16
-  for (int m = 0; m < M; ++m)
+  for (int m = 0; m < M; ++m) {
+    h[m] = vhalf{};
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) c[m][v] = zero();
+    for (int v = 0; v < whole; ++v) c[m][v] = zero();
+  }
   for (int64_t r = 0; r < run_count; ++r) {
     const float *a = x + runs[r].offset, *b = runs[r].panel, *wanted = next + runs[r].offset;
     for (int64_t k0 = 0; k0 < length; k0 += line, wanted += line) {
@@ -41,7 +45,8 @@ template <int M, int V, class Leave>
         for (int m = 0; m < M; ++m) {
           const vfloat pixel = broadcast(a[m * step]);
 #pragma GCC unroll 2
-          for (int v = 0; v < V; ++v) c[m][v] = fma(pixel, w[v], c[m][v]);
+          for (int v = 0; v < whole; ++v) c[m][v] = fma(pixel, w[v], c[m][v]);
+          if constexpr (half) h[m] = lower(pixel) * lower(w[whole]) + h[m];
         }
       }
     }
@@ -49,17 +54,29 @@ template <int M, int V, class Leave>
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) leave(m, v, load(init + m * init_step + v * lanes) + c[m][v]);
+    for (int v = 0; v < V; ++v)
+      leave(m, v, load(init + m * init_step + v * lanes) + (v < whole ? c[m][v] : widen(h[m])));
+}
+
+/// fn.template operator()<V, half>() for a tile of so many channels: one vector or two, the last one a half where that
+/// is enough and faster.
+template <class Fn>
+[[gnu::always_inline]] inline void with_vectors(int64_t channels, const Fn& fn) {
+  if constexpr (PIXELWISE_ISA_LEVEL == 2) {
+    if (channels <= lanes / 2) return fn.template operator()<1, true>();
+    if (channels > lanes && channels <= lanes + lanes / 2) return fn.template operator()<2, true>();
+  }
+  channels <= lanes ? fn.template operator()<1, false>() : fn.template operator()<2, false>();
 }
 
 /// The sums go to memory: [M][V * lanes]. (aligned: the loop's place in its cache lines is worth up to a tenth, and
 /// would change with every file linked before it.)
-template <int M, int V>
+template <int M, int V, bool half>
 [[gnu::noinline, gnu::aligned(64)]] void tile(const float* x, const float* next, int64_t step, const Run* runs,
                                               int64_t run_count, int64_t length, const float* init, int64_t init_step,
                                               float* sums) {
-  sum_tile<M, V>(x, next, step, runs, run_count, length, init, init_step,
-                 [&](int m, int v, vfloat sum) { store(sums + (m * V + v) * lanes, sum); });
+  sum_tile<M, V, half>(x, next, step, runs, run_count, length, init, init_step,
+                       [&](int m, int v, vfloat sum) { store(sums + (m * V + v) * lanes, sum); });
 }
 
 /// Where results go straight from registers, act(scale sum + shift): pixels `pixel` floats apart, the last vector with
@@ -108,7 +125,7 @@ inline PerChannel pad_channels(const Arguments& a, int64_t padded, float* to) {
   r.past ? stream(to, sum) : store(to, sum);
 }
 
-template <int M, int V>
+template <int M, int V, bool half>
 [[gnu::noinline, gnu::aligned(64)]] void result_tile(const float* x, const float* next, int64_t step, const Run* runs,
                                                      int64_t run_count, int64_t length, const float* init,
                                                      const Results& r) {
@@ -118,8 +135,8 @@ template <int M, int V>
 #pragma GCC unroll 2
       for (int v = 0; v < V; ++v) __builtin_prefetch(r.to + m * r.pixel + v * lanes, 1);
   }
-  sum_tile<M, V>(x, next, step, runs, run_count, length, init, 0,
-                 [&](int m, int v, vfloat sum) { leave_result(r, m, v, v + 1 == V, sum); });
+  sum_tile<M, V, half>(x, next, step, runs, run_count, length, init, 0,
+                       [&](int m, int v, vfloat sum) { leave_result(r, m, v, v + 1 == V, sum); });
 }
 
 }  // namespace pixelwise::PIXELWISE_ISA

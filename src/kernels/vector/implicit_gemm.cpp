@@ -28,11 +28,11 @@ void pack_panel(const Gather& g, const View& w, const AxisPhase& h, const AxisPh
 
 // A block of destination channels: one vector wide where that is enough.
 struct Block {
-  int64_t o0, width;
+  int64_t o0, channels, width;
 };
 Block block_of(const Gather& g, int64_t i) {
-  const int64_t o0 = i * g.block;
-  return {o0, g.dst.c - o0 <= lanes ? lanes : g.block};
+  const int64_t o0 = i * g.block, channels = least(g.block, g.dst.c - o0);
+  return {o0, channels, channels <= lanes ? lanes : g.block};
 }
 
 // Panels in `packed`: per block, per block of source channels, per phase.
@@ -56,10 +56,9 @@ void for_each_phase(const Gather& g, const Fn& fn) {
 struct BlockParameters {
   alignas(64) float bias[2 * lanes] = {}, scale[2 * lanes] = {}, shift[2 * lanes] = {};
 
-  BlockParameters(const Arguments& a, const Block& block, int64_t channels) {
+  BlockParameters(const Arguments& a, const Block& block) {
     const auto copy = [&](const View& from, float* to) {
-      for (int64_t o = 0; from && o < least(block.width, channels - block.o0); ++o)
-        to[o] = from.as<float>()[block.o0 + o];
+      for (int64_t o = 0; from && o < block.channels; ++o) to[o] = from.as<float>()[block.o0 + o];
     };
     if (a.parameters.size() > 1) copy(a.parameters[1], bias);
     copy(a.epilogue.scale, scale), copy(a.epilogue.shift, shift);
@@ -81,11 +80,9 @@ struct Exit {
       float* dst = a.dst[0].view.at<float>(n, y, x) + block.o0;
       const float* residual = e.residual ? e.residual.at<float>(n, y, x) + block.o0 : nullptr;
       const float* gate = e.gate ? e.gate.at<float>(n, y, x) + block.o0 : nullptr;
-      for (int64_t o = 0; o < block.width; o += lanes) {
-        const int64_t left = g.dst.c - block.o0 - o;
-        if (left <= 0) break;
+      for (int64_t o = 0; o < block.channels; o += lanes) {
         leave_vector(load(sums + o), e, block.o0 + o, residual ? residual + o : nullptr, gate ? gate + o : nullptr,
-                     write, dst + o, left);
+                     write, dst + o, block.channels - o);
       }
     }
   }
@@ -118,7 +115,8 @@ struct Band {
 // [tap row][tap column][channel][lane].
 struct Panel {
   const float* weights;
-  int64_t c0, channels, width;
+  int64_t c0, channels;
+  Block block;
 };
 
 // One row of one phase, one block of source channels.
@@ -150,7 +148,7 @@ void set_row(const Gather& g, const Arguments& a, const Band& band, const AxisPh
     for (int64_t tx = 0; tx < (joined ? least(v.taps, 1) : v.taps); ++tx) {
       const int64_t column = v.first_shift + tx * v.shift_step - g.w.low;
       row.runs[row.run_count++] = {((shift - g.h.low) * band.packed_columns + column) * channels,
-                                   panel.weights + (ty * v.taps + tx) * channels * panel.width};
+                                   panel.weights + (ty * v.taps + tx) * channels * panel.block.width};
     }
   }
 }
@@ -162,7 +160,7 @@ void run_result_tiles(const Row& row, int64_t pixels, const BlockParameters& blo
   const Epilogue& e = exit.a.epilogue;
   Results results{nullptr,
                   exit.g.w.step * dst.pixel_stride,
-                  least(lanes, dst.shape.c - exit.block.o0 - (vectors - 1) * lanes),
+                  exit.block.channels - (vectors - 1) * lanes,
                   e.scale ? block.scale : nullptr,
                   block.shift,
                   e.act,
@@ -172,25 +170,27 @@ void run_result_tiles(const Row& row, int64_t pixels, const BlockParameters& blo
     const float *x = row.x + x0 * row.step, *next = x + count * row.step;
     results.to = dst.at<float>(exit.n, exit.y, exit.first + x0 * exit.g.w.step) + exit.block.o0;
     with_constant<tile_rows>(count, [&]<int M>() {
-      vectors == 1 ? result_tile<M, 1>(x, next, row.step, row.runs, row.run_count, row.length, block.bias, results)
-                   : result_tile<M, 2>(x, next, row.step, row.runs, row.run_count, row.length, block.bias, results);
+      with_vectors(exit.block.channels, [&]<int V, bool half>() {
+        result_tile<M, V, half>(x, next, row.step, row.runs, row.run_count, row.length, block.bias, results);
+      });
     });
   }
 }
 
 // exit: null where the sums are not complete yet. A tile leaves at once, and is written while the next is computed.
-void run_tiles(const Row& row, int64_t pixels, int64_t width, const float* bias, float* sums, const Exit* exit) {
+void run_tiles(const Row& row, int64_t pixels, const Block& block, const float* bias, float* sums, const Exit* exit) {
   const int64_t tiles = (pixels + tile_rows - 1) / tile_rows;
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t x0 = part(pixels, t, tiles), count = part(pixels, t + 1, tiles) - x0;
-    float* to = sums + x0 * width;
+    float* to = sums + x0 * block.width;
     const float* init = bias ? bias : to;
-    const int64_t init_step = bias ? 0 : width;
+    const int64_t init_step = bias ? 0 : block.width;
     const float *x = row.x + x0 * row.step, *next = x + count * row.step;
     if (exit) exit->prepare(x0, count);
     with_constant<tile_rows>(count, [&]<int M>() {
-      width == lanes ? tile<M, 1>(x, next, row.step, row.runs, row.run_count, row.length, init, init_step, to)
-                     : tile<M, 2>(x, next, row.step, row.runs, row.run_count, row.length, init, init_step, to);
+      with_vectors(block.channels, [&]<int V, bool half>() {
+        tile<M, V, half>(x, next, row.step, row.runs, row.run_count, row.length, init, init_step, to);
+      });
     });
     if (exit) exit->leave(x0, count, to);
   }
@@ -201,7 +201,7 @@ void run_tiles(const Row& row, int64_t pixels, int64_t width, const float* bias,
 void add_taps(const Gather& g, const Source& source, int64_t n, const AxisPhase& h, const AxisPhase& v, int64_t q,
               const Panel& panel, const float* bias, float* packed, float* sums) {
   const View& src = source.view;
-  const int64_t channels = panel.channels, width = panel.width;
+  const int64_t channels = panel.channels, width = panel.block.width;
   for (int64_t x = 0; bias && x < v.count; ++x)
     std::memcpy(sums + x * width, bias, static_cast<size_t>(width) * sizeof(float));
   for (int64_t ty = 0; ty < h.taps; ++ty) {
@@ -220,14 +220,14 @@ void add_taps(const Gather& g, const Source& source, int64_t n, const AxisPhase&
         pack_pixels(source, row.x, (pixels - 1) * g.w.stride + 1, panel.c0, channels, packed);
         row.x = packed, row.step = g.w.stride * channels;
       }
-      run_tiles(row, pixels, width, nullptr, sums + met.first * width, nullptr);
+      run_tiles(row, pixels, panel.block, nullptr, sums + met.first * width, nullptr);
     }
   }
 }
 
 void gather_block(const Gather& g, const Arguments& a, const Band& band, const Block& block, float* scratch) {
   float *sums = scratch + g.band_floats, *panel_scratch = sums + g.sum_floats;
-  const BlockParameters parameters(a, block, g.dst.c);
+  const BlockParameters parameters(a, block);
   const bool direct = leaves_directly(a) && g.in_blocks == 1, past = streams(a);
   Row row;
   for_each_phase(g, [&](const AxisPhase& h, const AxisPhase& v, int64_t taps_before) {
@@ -237,7 +237,7 @@ void gather_block(const Gather& g, const Arguments& a, const Band& band, const B
       const float* packed =
           reinterpret_cast<const float*>(a.packed) + panel_offset(g, block, c0, channels, taps_before);
       if (!g.prepacked) pack_panel(g, a.parameters[0], h, v, block.o0, block.width, c0, channels, panel_scratch);
-      const Panel panel{g.prepacked ? packed : panel_scratch, c0, channels, block.width};
+      const Panel panel{g.prepacked ? packed : panel_scratch, c0, channels, block};
       for (int64_t q = band.q0; q < last; ++q) {
         float* to = sums + (g.in_blocks > 1 ? (q - band.q0) * v.count * block.width : 0);
         const float* start = i == 0 ? parameters.bias : nullptr;
@@ -249,7 +249,7 @@ void gather_block(const Gather& g, const Arguments& a, const Band& band, const B
         } else {
           set_row(g, a, band, h, v, q, panel, row);
           direct ? run_result_tiles(row, v.count, parameters, exit, past)
-                 : run_tiles(row, v.count, block.width, start, to, complete ? &exit : nullptr);
+                 : run_tiles(row, v.count, block, start, to, complete ? &exit : nullptr);
         }
       }
     }
@@ -292,7 +292,7 @@ void pointwise(const Gather& g, const Arguments& a) {
         const Run run{0, reinterpret_cast<const float*>(a.packed) + panel_offset(g, block, 0, g.src.c, 0)};
         const Results results{to + block.o0,
                               dst.pixel_stride,
-                              least(lanes, g.dst.c - block.o0 - (vectors - 1) * lanes),
+                              block.channels - (vectors - 1) * lanes,
                               e.scale ? all.scale + block.o0 : nullptr,
                               all.shift + block.o0,
                               e.act,
@@ -300,11 +300,11 @@ void pointwise(const Gather& g, const Arguments& a) {
         const Exit exit{g, a, block, n, y, x0};
         if (!direct) exit.prepare(0, pixels);
         with_constant<tile_rows>(pixels, [&]<int M>() {
-          if (direct)
-            return vectors == 1 ? result_tile<M, 1>(from, next, step, &run, 1, g.src.c, all.bias + block.o0, results)
-                                : result_tile<M, 2>(from, next, step, &run, 1, g.src.c, all.bias + block.o0, results);
-          vectors == 1 ? tile<M, 1>(from, next, step, &run, 1, g.src.c, all.bias + block.o0, 0, sums)
-                       : tile<M, 2>(from, next, step, &run, 1, g.src.c, all.bias + block.o0, 0, sums);
+          with_vectors(block.channels, [&]<int V, bool half>() {
+            const float* bias = all.bias + block.o0;
+            direct ? result_tile<M, V, half>(from, next, step, &run, 1, g.src.c, bias, results)
+                   : tile<M, V, half>(from, next, step, &run, 1, g.src.c, bias, 0, sums);
+          });
         });
         if (!direct) exit.leave(0, pixels, sums);
       }

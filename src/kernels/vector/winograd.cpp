@@ -132,8 +132,9 @@ void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t
         const float* init = i == 0 ? zeros : to;
         const int64_t init_step = i == 0 ? 0 : block.width;
         with_constant<tile_rows>(part(count, r + 1, rows) - t, [&]<int Rows>() {
-          block.width == lanes ? tile<Rows, 1>(x, next, w.pitch, &run, 1, channels, init, init_step, to)
-                               : tile<Rows, 2>(x, next, w.pitch, &run, 1, channels, init, init_step, to);
+          with_vectors(least(block.width, w.dst.c - block.o0), [&]<int V, bool half>() {
+            tile<Rows, V, half>(x, next, w.pitch, &run, 1, channels, init, init_step, to);
+          });
         });
       }
     }
