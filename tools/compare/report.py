@@ -58,12 +58,13 @@ def count_row(cell, report, said):
 
 
 def best_rows(rows, amx):
-    """For each cell of rows: the peer that is hardest to beat, of those that compute the same, and what was wanted. (The
-    smallest ratio, not the smallest time: only runs in turn can be compared.)"""
+    """For each cell of rows in precision fp32, which the targets are for: the peer that is hardest to beat, of those that
+    compute the same, and what was wanted. (The smallest ratio, not the smallest time: only runs in turn can be
+    compared.)"""
     cells = {}
     for line in rows:
         words = line.split()
-        if words[5] != "failed":
+        if words[5] != "failed" and words[3] == "fp32":
             cells.setdefault(tuple(words[:4]), []).append(words)
     lines = []
     for cell, peers in cells.items():
