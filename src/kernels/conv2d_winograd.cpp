@@ -9,10 +9,11 @@
 namespace pixelwise {
 namespace {
 
-constexpr int64_t private_bytes = 832 << 10;  // of a thread's transformed tiles and sums: they stay in its L2 cache
-constexpr int64_t shared_bytes = 8 << 20;     // of a band that all threads share: it stays in the L3 cache
-constexpr int64_t made_bytes = 640 << 10;     // of a panel of weights that is made as needed
-constexpr int64_t weights_bytes = 40 << 20;   // of tiles, for a weight gradient of many channels
+constexpr int64_t private_bytes = 1 << 20;   // of a thread's transformed tiles and sums: most stay in its L2 cache
+constexpr int64_t kept_bytes = 832 << 10;    // of its sums, beside what else passes through that cache
+constexpr int64_t shared_bytes = 8 << 20;    // of a band that all threads share: it stays in the L3 cache
+constexpr int64_t made_bytes = 640 << 10;    // of a panel of weights that is made as needed
+constexpr int64_t weights_bytes = 40 << 20;  // of tiles, for a weight gradient of many channels
 constexpr int64_t prepacked_bytes = 16 << 20;
 constexpr int64_t few_tiles = 160;  // of a weight gradient: fewer pay for one pass over its sums, not for two
 
@@ -27,7 +28,7 @@ void block_channels(Winograd& w, bool fixed, int64_t lanes) {
       4 * w.points() * w.src.c * w.dst.c <= prepacked_bytes || (fixed && w.points() <= 2 * w.kernel * w.kernel);
   const int64_t column = 4 * w.points() * w.block;  // bytes of a source channel of a panel, and of a tile's sums
   const int64_t fitting = std::max<int64_t>(16, made_bytes / column / 16 * 16), summed = w.points() > 64 ? 64 : 512;
-  const bool kept = !w.prepacked && w.count() * column <= private_bytes;
+  const bool kept = !w.prepacked && w.count() * column <= kept_bytes;
   w.in_blocks = ceil_div(w.src.c, kept ? std::min(fitting, summed) : summed);
   w.in_block = round_up(ceil_div(w.src.c, w.in_blocks), 16);
   w.in_blocks = ceil_div(w.src.c, w.in_block);
@@ -38,7 +39,7 @@ int64_t tile_rows_of(int64_t lanes) { return lanes == 16 ? 14 : 6; }  // of a re
 void block_tiles(Winograd& w, int64_t lanes) {
   const int64_t rows = tile_rows_of(lanes), most = lanes == 16 ? 56 : 48;
   const int64_t fitting = private_bytes / 4 / w.points() / (w.pitch + w.block) / rows * rows;
-  w.shared = !w.prepacked || fitting < 2 * rows;
+  w.shared = !w.prepacked || fitting < rows;
   if (!w.shared) {
     const int64_t eighth = round_up(ceil_div(w.count(), 8), rows);  // so that there are bands for all threads
     w.band = w.group = std::min({fitting, most, eighth});
@@ -87,7 +88,7 @@ Winograd tiles_between(const Convolution& conv, const Shape& src, const Shape& d
   w.tile = f.tile, w.kernel = f.taps, w.side = f.side;
   w.phases = {std::min(conv.dilation.h, dst.h), std::min(conv.dilation.w, dst.w)};
   w.tiles = tiles_of(dst.size(), conv.dilation, f);
-  w.pitch = odd_lines(src.c);
+  w.pitch = src.c <= 256 ? round_up(src.c, 16) : odd_lines(src.c);  // with more, lines of a tile would meet in a set
   return w;
 }
 
@@ -122,7 +123,7 @@ WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, co
   if (!w.by_points) {
     const int64_t rows = tile_rows_of(lanes);
     w.in_block = 2 * lanes;
-    w.out_blocks = ceil_div(coarse.c, private_bytes / 2 / point_bytes / w.in_block / rows * rows);
+    w.out_blocks = ceil_div(coarse.c, kept_bytes / 2 / point_bytes / w.in_block / rows * rows);
     return w;
   }
   if (w.in_groups == 1 || !coarse_fits) {

@@ -59,58 +59,98 @@ int64_t panel_offset(const Winograd& w, const Block& block, int64_t c0, int64_t 
   return w.points() * (block.o0 * w.src.c + c0 * block.width + (block.index * w.in_blocks + index) * Winograd::gap);
 }
 
-// leave(i, j, c, result) for the pixels of a tile and the vectors of channels of a block, from its sums.
-template <class F, class Leave>
-[[gnu::always_inline]] inline void for_results(const Winograd& w, const Arguments& a, const Block& block,
-                                               const float* sums, const Leave& leave) {
+// The results of a tile at the vector of channels o of a block: [row][column][lane], from its sums. They leave in
+// loops: unrolled, as the transform is, what is asked of each would not fit into the cache of instructions.
+template <class F>
+[[gnu::noinline]] void make_results(const Winograd& w, const Arguments& a, const Block& block, int64_t o,
+                                    const float* sums, float* to) {
   const float* bias = a.parameters.size() > 1 && a.parameters[1] ? a.parameters[1].as<float>() : nullptr;
-  const int64_t step = w.sums_step(block.width);
-  for (int64_t o = 0; o < block.width && block.o0 + o < w.dst.c; o += lanes) {
-    const int64_t c = block.o0 + o;
-    const vfloat start = bias ? load_some(bias + c, w.dst.c - c) : zero();
-    transform_result<F>([&](int i, int j) { return load(sums + F::point(i, j) * step + o); },
-                        [&](int i, int j, vfloat v) { leave(i, j, c, v + start); });
-  }
+  const int64_t step = w.sums_step(block.width), c = block.o0 + o;
+  const vfloat start = bias ? load_some(bias + c, w.dst.c - c) : zero();
+  transform_result<F>([&](int i, int j) { return load(sums + F::point(i, j) * step + o); },
+                      [&](int i, int j, vfloat v) { store(to + (i * F::W::results + j) * lanes, v + start); });
 }
 
 // The results of the tile at `place` leave the kernel max pooled: a tile holds whole windows.
 template <class F>
 void pooled_tile(const Winograd& w, const Arguments& a, const Block& block, const Place& place, const float* sums) {
+  alignas(64) float results[F::H::results * F::W::results * lanes];
   const View& dst = a.dst[0].view;
   const Writer write(a.dst[0]);
-  vfloat largest[F::W::results]{};  // of the windows of two rows
-  for_results<F>(w, a, block, sums, [&](int i, int j, int64_t c, vfloat v) {
-    const int64_t y = place.y + i, x = place.x + j, left = w.dst.c - c;
-    vfloat& best = largest[j / 2];
-    if (y < w.dst.h && x < w.dst.w) {
-      v = finished(v, a.epilogue, c, nullptr, nullptr, left);
-      const bool first = i % 2 == 0 && j % 2 == 0;
-      best = first ? v : ((v > best) | (v != v)) ? v : best;  // NaN wins
+  for (int64_t o = 0; o < block.width && block.o0 + o < w.dst.c; o += lanes) {
+    const int64_t c = block.o0 + o, left = w.dst.c - c;
+    make_results<F>(w, a, block, o, sums, results);
+    for (int64_t i = 0; i < F::H::results && (place.y + i) / 2 < dst.shape.h; i += 2) {
+      for (int64_t j = 0; j < F::W::results && (place.x + j) / 2 < dst.shape.w; j += 2) {
+        vfloat best = zero();
+        for (int64_t k = 0; k < 4; ++k) {
+          const int64_t y = i + k / 2, x = j + k % 2;
+          if (place.y + y >= w.dst.h || place.x + x >= w.dst.w) continue;
+          const vfloat v =
+              finished(load(results + (y * F::W::results + x) * lanes), a.epilogue, c, nullptr, nullptr, left);
+          best = k == 0 ? v : ((v > best) | (v != v)) ? v : best;  // NaN wins
+        }
+        write(dst.at<float>(place.n, (place.y + i) / 2, (place.x + j) / 2) + c, best, left);
+      }
     }
-    if (i % 2 == 1 && j % 2 == 1 && y / 2 < dst.shape.h && x / 2 < dst.shape.w)
-      write(dst.at<float>(place.n, y / 2, x / 2) + c, best, left);
-  });
+  }
 }
 
 // The results of the tile at `place` leave the kernel.
 template <class F>
 void result_tile(const Winograd& w, const Arguments& a, const Block& block, const Place& place, const float* sums) {
+  alignas(64) float results[F::H::results * F::W::results * lanes];
   const Epilogue& e = a.epilogue;
   const Writer write(a.dst[0]);
-  for_results<F>(w, a, block, sums, [&](int i, int j, int64_t c, vfloat v) {
-    const int64_t y = place.y + i * w.dilation.h, x = place.x + j * w.dilation.w;
-    if (y >= w.dst.h || x >= w.dst.w) return;
-    leave_vector(v, e, c, e.residual ? e.residual.at<float>(place.n, y, x) + c : nullptr,
-                 e.gate ? e.gate.at<float>(place.n, y, x) + c : nullptr, write,
-                 a.dst[0].view.at<float>(place.n, y, x) + c, w.dst.c - c);
-  });
+  for (int64_t o = 0; o < block.width && block.o0 + o < w.dst.c; o += lanes) {
+    const int64_t c = block.o0 + o;
+    make_results<F>(w, a, block, o, sums, results);
+    for (int64_t i = 0; i < F::H::results; ++i) {
+      const int64_t y = place.y + i * w.dilation.h;
+      if (y >= w.dst.h) break;
+      for (int64_t j = 0; j < F::W::results; ++j) {
+        const int64_t x = place.x + j * w.dilation.w;
+        if (x >= w.dst.w) break;
+        leave_vector(load(results + (i * F::W::results + j) * lanes), e, c,
+                     e.residual ? e.residual.at<float>(place.n, y, x) + c : nullptr,
+                     e.gate ? e.gate.at<float>(place.n, y, x) + c : nullptr, write,
+                     a.dst[0].view.at<float>(place.n, y, x) + c, w.dst.c - c);
+      }
+    }
+  }
 }
+
+// The source of the next band is asked for while this one is multiplied, some pixels with each product: it comes from
+// beyond the L2 cache, and the processor does not follow so many rows by itself.
+struct Ahead {
+  const Winograd& w;
+  const View& src;
+  int64_t tile, last;
+  Size part;       // of a tile: the columns behind it are the next one's too
+  int64_t pixels;  // for each product
+  int64_t i = 0, j = 0;
+
+  void ask() {
+    for (int64_t left = pixels; left > 0 && tile < last; --left) {
+      const Place place = place_of(w, tile);
+      const int64_t y = place.y + w.offset.h + i * w.dilation.h, x = place.x + w.offset.w + j * w.dilation.w;
+      if (y >= 0 && x >= 0 && y < src.shape.h && x < src.shape.w) {
+        const float* at = src.at<float>(place.n, y, x);
+        for (int64_t c = 0; c < src.shape.c; c += 16) __builtin_prefetch(at + c, 0, 2);
+      }
+      if (++j < part.w) continue;
+      j = 0;
+      if (++i < part.h) continue;
+      i = 0, ++tile;
+    }
+  }
+};
 
 // Tiles [first, last): the products of one block of destination channels, and their way out. `source` is the
 // transformed source of tile `first`.
 template <class F>
 void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t first, int64_t last,
-              const float* source, float* scratch) {
+              const float* source, float* scratch, Ahead* ahead = nullptr) {
   alignas(64) static constexpr float zeros[2 * lanes] = {};
   const int64_t count = last - first, step = w.sums_step(block.width), rows = (count + tile_rows - 1) / tile_rows;
   float* made = scratch + w.points() * step;
@@ -125,6 +165,7 @@ void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t
       const Run run{0, panel + p * Winograd::panel_step(channels, block.width)};
       for (int64_t r = 0; r < rows; ++r) {
         const int64_t t = part(count, r, rows);
+        if (ahead) ahead->ask();
         const float* x = source + p * w.source_step() + t * w.pitch + c0;
         const float* next =
             r + 1 < rows ? x + (part(count, r + 1, rows) - t) * w.pitch : source + (p + 1) * w.source_step() + c0;
@@ -158,8 +199,13 @@ void run_private(const Winograd& w, const Arguments& a) {
     float* source = reinterpret_cast<float*>(a.scratch) + thread * w.thread_floats();
     const int64_t first = band * w.band, last = least(first + w.band, w.count());
     transform_band<F>(w, a, first, last, source);
+    const int64_t next = least(first + thread_count() * w.band, w.count());
+    const int64_t pixels = w.band * F::H::inputs * F::W::results;
+    const int64_t products = w.out_blocks * w.in_blocks * w.points() * ((w.band + tile_rows - 1) / tile_rows);
+    Ahead ahead{
+        w, a.src[0].view, next, least(next + w.band, w.count()), {F::H::inputs, F::W::results}, pixels / products + 1};
     for (int64_t b = 0; b < w.out_blocks; ++b)
-      multiply<F>(w, a, block_of(w, b), first, last, source, source + w.source_floats());
+      multiply<F>(w, a, block_of(w, b), first, last, source, source + w.source_floats(), &ahead);
   });
 }
 
