@@ -15,21 +15,26 @@ constexpr int64_t shared_bytes = 8 << 20;    // of a band that all threads share
 constexpr int64_t made_bytes = 640 << 10;    // of a panel of weights that is made as needed
 constexpr int64_t weights_bytes = 40 << 20;  // of tiles, for a weight gradient of many channels
 constexpr int64_t prepacked_bytes = 16 << 20;
-constexpr int64_t few_tiles = 160;  // of a weight gradient: fewer pay for one pass over its sums, not for two
+constexpr int64_t most_summed = 256;  // source channels: longer sums of 64 points would be rounded too much
+constexpr int64_t few_tiles = 160;    // of a weight gradient: fewer pay for one pass over its sums, not for two
 
-// Many weights are transformed as they are needed, a panel at a time, which is still in the L2 cache when it is used.
-// The sums of all tiles must stay there too, from one block of source channels to the next; where they do not, there is
-// one block. With many points, long sums would be rounded too much. Where the parameters are fixed, they are
-// transformed once, unless that multiplies them: then they are read from memory no faster than they are transformed.
+// Many weights are transformed as they are needed, a panel at a time, which is still in the L2 cache when it is used:
+// of 3x3 ones those for some rows of points, of 7x7 ones those of some source channels. Then the sums of all tiles must
+// stay there too, from one block of source channels to the next; where they do not, there is one block. With many
+// points, long sums would be rounded too much. Where the parameters are fixed, they are transformed once, unless that
+// multiplies them: then they are read from memory no faster than they are transformed, and only put in order once.
 void block_channels(Winograd& w, bool fixed, int64_t lanes) {
   w.block = 2 * lanes;
   w.out_blocks = ceil_div(w.dst.c, w.block);
   w.prepacked =
       4 * w.points() * w.src.c * w.dst.c <= prepacked_bytes || (fixed && w.points() <= 2 * w.kernel * w.kernel);
   const int64_t column = 4 * w.points() * w.block;  // bytes of a source channel of a panel, and of a tile's sums
-  const int64_t fitting = std::max<int64_t>(16, made_bytes / column / 16 * 16), summed = w.points() > 64 ? 64 : 512;
-  const bool kept = !w.prepacked && w.count() * column <= kept_bytes;
-  w.in_blocks = ceil_div(w.src.c, kept ? std::min(fitting, summed) : summed);
+  const int64_t fitting = std::max<int64_t>(16, made_bytes / column / 16 * 16), most = w.points() > 64 ? 64 : 512;
+  w.by_rows = !w.prepacked && w.kernel == 3;
+  w.packed_taps = w.by_rows && fixed;
+  w.summed = round_up(ceil_div(w.src.c, ceil_div(w.src.c, most_summed)), 16);
+  const bool kept = !w.prepacked && !w.by_rows && w.count() * column <= kept_bytes;
+  w.in_blocks = ceil_div(w.src.c, kept ? std::min(fitting, most) : most);
   w.in_block = round_up(ceil_div(w.src.c, w.in_blocks), 16);
   w.in_blocks = ceil_div(w.src.c, w.in_block);
 }
@@ -180,7 +185,7 @@ Kernel winograd_kernel(const Convolution& conv, const Problem& problem, const Al
   }
   const Winograd w = plan(conv, problem, f);
   kernel.scratch_bytes = 4 * ((w.shared ? w.source_floats() : 0) + std::max(1, problem.threads) * w.thread_floats());
-  if (w.prepacked) {
+  if (w.prepacked || w.packed_taps) {
     kernel.packed_bytes = 4 * w.packed_floats();
     kernel.pack = [w, &entries](const Arguments& a) { entries.pack(w, a); };
   }
