@@ -11,8 +11,8 @@ namespace pixelwise {
 namespace {
 
 // A band's left sides stay in the L2 cache with what passes through it. Panels are read again for every band: where
-// they come from memory, there are half as many.
-constexpr int64_t half_channels = 384, band_rows = 28, cached_bytes = 32 << 20;
+// they come from memory, that costs more than sides that come from the L3 cache.
+constexpr int64_t half_channels = 384, band_rows = 28, large_band_rows = 128, cached_bytes = 32 << 20;
 
 int64_t packed_bytes(const Strassen& s) { return 4 * s.in_blocks * s.pairs * s.panel_floats(); }
 
@@ -27,7 +27,7 @@ Strassen plan(const Convolution& conv, const Problem& problem) {
   s.half = round_up(ceil_div(s.src.c, 2 * s.in_blocks), 16);
   s.in_blocks = ceil_div(s.src.c, 2 * s.half);
   s.pitch = odd_lines(s.half);
-  const int64_t most_rows = packed_bytes(s) > cached_bytes ? 2 * band_rows : band_rows;
+  const int64_t most_rows = packed_bytes(s) > cached_bytes ? large_band_rows : band_rows;
   s.bands = ceil_div(s.dst.pixels(), 2 * most_rows);
   s.rows = ceil_div(ceil_div(s.dst.pixels(), s.bands), 2);
   s.pair_groups = std::min(s.pairs, ceil_div(16, s.bands));  // so that there are chunks for all threads

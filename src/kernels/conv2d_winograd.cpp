@@ -9,26 +9,32 @@
 namespace pixelwise {
 namespace {
 
-constexpr int64_t private_bytes = 832 << 10;  // of a thread's transformed tiles and sums: they stay in its L2 cache
-constexpr int64_t shared_bytes = 8 << 20;     // of a band that all threads share: it stays in the L3 cache
-constexpr int64_t made_bytes = 640 << 10;     // of a panel of weights that is made as needed
-constexpr int64_t weights_bytes = 40 << 20;   // of tiles, for a weight gradient of many channels
+constexpr int64_t private_bytes = 1 << 20;   // of a thread's transformed tiles and sums: most stay in its L2 cache
+constexpr int64_t kept_bytes = 832 << 10;    // of its sums, beside what else passes through that cache
+constexpr int64_t shared_bytes = 8 << 20;    // of a band that all threads share: it stays in the L3 cache
+constexpr int64_t made_bytes = 640 << 10;    // of a panel of weights that is made as needed
+constexpr int64_t weights_bytes = 40 << 20;  // of tiles, for a weight gradient of many channels
 constexpr int64_t prepacked_bytes = 16 << 20;
-constexpr int64_t few_tiles = 160;  // of a weight gradient: fewer pay for one pass over its sums, not for two
+constexpr int64_t most_summed = 256;  // source channels: longer sums of 64 points would be rounded too much
+constexpr int64_t few_tiles = 160;    // of a weight gradient: fewer pay for one pass over its sums, not for two
 
-// Many weights are transformed as they are needed, a panel at a time, which is still in the L2 cache when it is used.
-// The sums of all tiles must stay there too, from one block of source channels to the next; where they do not, there is
-// one block. With many points, long sums would be rounded too much. Where the parameters are fixed, they are
-// transformed once, unless that multiplies them: then they are read from memory no faster than they are transformed.
+// Many weights are transformed as they are needed, a panel at a time, which is still in the L2 cache when it is used:
+// of 3x3 ones those for some rows of points, of 7x7 ones those of some source channels. Then the sums of all tiles must
+// stay there too, from one block of source channels to the next; where they do not, there is one block. With many
+// points, long sums would be rounded too much. Where the parameters are fixed, they are transformed once, unless that
+// multiplies them: then they are read from memory no faster than they are transformed, and only put in order once.
 void block_channels(Winograd& w, bool fixed, int64_t lanes) {
   w.block = 2 * lanes;
   w.out_blocks = ceil_div(w.dst.c, w.block);
   w.prepacked =
       4 * w.points() * w.src.c * w.dst.c <= prepacked_bytes || (fixed && w.points() <= 2 * w.kernel * w.kernel);
   const int64_t column = 4 * w.points() * w.block;  // bytes of a source channel of a panel, and of a tile's sums
-  const int64_t fitting = std::max<int64_t>(16, made_bytes / column / 16 * 16), summed = w.points() > 64 ? 64 : 512;
-  const bool kept = !w.prepacked && w.count() * column <= private_bytes;
-  w.in_blocks = ceil_div(w.src.c, kept ? std::min(fitting, summed) : summed);
+  const int64_t fitting = std::max<int64_t>(16, made_bytes / column / 16 * 16), most = w.points() > 64 ? 64 : 512;
+  w.by_rows = !w.prepacked && w.kernel == 3;
+  w.packed_taps = w.by_rows && fixed;
+  w.summed = round_up(ceil_div(w.src.c, ceil_div(w.src.c, most_summed)), 16);
+  const bool kept = !w.prepacked && !w.by_rows && w.count() * column <= kept_bytes;
+  w.in_blocks = ceil_div(w.src.c, kept ? std::min(fitting, most) : most);
   w.in_block = round_up(ceil_div(w.src.c, w.in_blocks), 16);
   w.in_blocks = ceil_div(w.src.c, w.in_block);
 }
@@ -38,7 +44,7 @@ int64_t tile_rows_of(int64_t lanes) { return lanes == 16 ? 14 : 6; }  // of a re
 void block_tiles(Winograd& w, int64_t lanes) {
   const int64_t rows = tile_rows_of(lanes), most = lanes == 16 ? 56 : 48;
   const int64_t fitting = private_bytes / 4 / w.points() / (w.pitch + w.block) / rows * rows;
-  w.shared = !w.prepacked || fitting < 2 * rows;
+  w.shared = !w.prepacked || fitting < rows;
   if (!w.shared) {
     const int64_t eighth = round_up(ceil_div(w.count(), 8), rows);  // so that there are bands for all threads
     w.band = w.group = std::min({fitting, most, eighth});
@@ -87,7 +93,7 @@ Winograd tiles_between(const Convolution& conv, const Shape& src, const Shape& d
   w.tile = f.tile, w.kernel = f.taps, w.side = f.side;
   w.phases = {std::min(conv.dilation.h, dst.h), std::min(conv.dilation.w, dst.w)};
   w.tiles = tiles_of(dst.size(), conv.dilation, f);
-  w.pitch = odd_lines(src.c);
+  w.pitch = src.c <= 256 ? round_up(src.c, 16) : odd_lines(src.c);  // with more, lines of a tile would meet in a set
   return w;
 }
 
@@ -122,7 +128,7 @@ WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, co
   if (!w.by_points) {
     const int64_t rows = tile_rows_of(lanes);
     w.in_block = 2 * lanes;
-    w.out_blocks = ceil_div(coarse.c, private_bytes / 2 / point_bytes / w.in_block / rows * rows);
+    w.out_blocks = ceil_div(coarse.c, kept_bytes / 2 / point_bytes / w.in_block / rows * rows);
     return w;
   }
   if (w.in_groups == 1 || !coarse_fits) {
@@ -179,7 +185,7 @@ Kernel winograd_kernel(const Convolution& conv, const Problem& problem, const Al
   }
   const Winograd w = plan(conv, problem, f);
   kernel.scratch_bytes = 4 * ((w.shared ? w.source_floats() : 0) + std::max(1, problem.threads) * w.thread_floats());
-  if (w.prepacked) {
+  if (w.prepacked || w.packed_taps) {
     kernel.packed_bytes = 4 * w.packed_floats();
     kernel.pack = [w, &entries](const Arguments& a) { entries.pack(w, a); };
   }

@@ -19,11 +19,15 @@ struct Winograd {
   int64_t block = 0;                ///< destination channels of a panel of weights: two vectors
   int64_t out_blocks = 0;
   int64_t in_block = 0, in_blocks = 0;  ///< source channels of a panel
+  int64_t summed = 0;                   ///< source channels of a sum
   bool prepacked = true;                ///< transformed weights are in Arguments::packed; else made as needed
+  bool by_rows = false;                 ///< ... for some rows of points at a time
+  bool packed_taps = false;             ///< ... from weights that Arguments::packed has in the order of their use
   bool shared = false;                  ///< all threads work on one band of tiles; else every thread has its own
   int64_t band = 0, group = 0;          ///< tiles that are transformed, and multiplied, at a time
   int64_t pitch = 0;                    ///< floats from tile to tile of the transformed source
   bool pooled = false;                  ///< only the result's max pooling by 2x2 with stride 2 is written
+  static constexpr int64_t slice = 16;  ///< source channels whose weights are gathered at a time: a line of floats
   static constexpr int64_t gap = 16;    ///< floats between the points, against aliasing in the caches
 
   int64_t points() const { return side.h * side.w; }
@@ -32,10 +36,19 @@ struct Winograd {
   int64_t source_step() const { return band * pitch + gap; }
   int64_t sums_step(int64_t width) const { return group * width + gap; }
   static int64_t panel_step(int64_t channels, int64_t width) { return channels * width + gap; }
-  int64_t packed_floats() const { return points() * (out_blocks * block * src.c + out_blocks * in_blocks * gap); }
+  int64_t taps_floats(int64_t outputs) const {
+    return kernel * kernel * outputs * ((src.c + slice - 1) / slice * slice);
+  }
+  int64_t packed_floats() const {
+    if (packed_taps) return taps_floats(out_blocks * block);
+    return points() * (out_blocks * block * src.c + out_blocks * in_blocks * gap);
+  }
+  int64_t panel_floats() const {  ///< of a panel that is made
+    return prepacked ? 0 : (by_rows ? 2 * side.w : points()) * panel_step(in_block, block);
+  }
   int64_t source_floats() const { return points() * source_step(); }
   int64_t thread_floats() const {
-    return points() * (sums_step(block) + (prepacked ? 0 : panel_step(in_block, block))) +
+    return points() * sums_step(block) + panel_floats() + (by_rows && !packed_taps ? taps_floats(block) : 0) +
            (shared ? 0 : source_floats());
   }
 };

@@ -58,13 +58,15 @@ template <int height, int width, class Fn>
       transform([&](int i, int j) { return read.whole(data + origin + i * row + j * pixel); }, c);
       continue;
     }
-    transform(
-        [&](int i, int j) {
-          const int64_t y = y0 + i * dy, x = x0 + j * dx;
-          if (!inside && (y < 0 || y >= map.h || x < 0 || x >= map.w)) return zero();
-          return read(data + origin + i * row + j * pixel);
-        },
-        c);
+    alignas(64) float pixels[height * width * lanes];
+    for (int64_t i = 0; i < height; ++i) {
+      for (int64_t j = 0; j < width; ++j) {
+        const int64_t y = y0 + i * dy, x = x0 + j * dx;
+        const bool outside = y < 0 || y >= map.h || x < 0 || x >= map.w;
+        store(pixels + (i * width + j) * lanes, outside ? zero() : read(data + origin + i * row + j * pixel));
+      }
+    }
+    transform([&](int i, int j) { return load(pixels + (i * width + j) * lanes); }, c);
   }
 }
 
