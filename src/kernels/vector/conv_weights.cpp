@@ -169,59 +169,84 @@ struct Patch {
   int64_t row, rows, column, columns;  // channels that are broadcast, and those in vectors
 };
 
-void leave(const Correlation& c, const Destination& dst, const Patch& patch, const float* sums, float* slab) {
-  const bool swapped = c.point.swapped, add = !slab && dst.mode == Mode::add;
-  const int64_t of_coarse = slab ? c.fine.c : dst.view.image_stride;
-  const int64_t row_step = swapped ? 1 : of_coarse, step = swapped ? of_coarse : 1;
-  float* to = (slab ? slab : dst.view.as<float>()) + patch.row * row_step + patch.column * step;
-  for (int64_t m = 0; m < patch.rows; ++m, sums += c.point.sums_row, to += row_step) {
-    if (add) {
-      for (int64_t j = 0; j < patch.columns; ++j) to[j * step] += sums[j];
-    } else if (swapped) {
-      for (int64_t j = 0; j < patch.columns; ++j) to[j * step] = sums[j];
-    } else {
-      std::memcpy(to, sums, static_cast<size_t>(patch.columns) * sizeof(float));
-    }
+Patch patch_of(const Correlation& c, int64_t group) {
+  const PointProduct& p = c.point;
+  const int64_t broadcast = p.swapped ? c.fine.c : c.coarse.c, vectors = p.swapped ? c.coarse.c : c.fine.c;
+  const int64_t g = group % p.broadcast_groups, row = part(broadcast, g, p.broadcast_groups);
+  const int64_t column = group / p.broadcast_groups * p.vector_group;
+  return {row, part(broadcast, g + 1, p.broadcast_groups) - row, column, least(p.vector_group, vectors - column)};
+}
+
+// Rows [r, r + lanes) of a patch leave: the sums of all slabs, in order.
+void leave(const Correlation& c, const Destination& dst, const Patch& patch, int64_t r, const float* sums) {
+  const PointProduct& p = c.point;
+  const int64_t rows = least(lanes, patch.rows - r), of_coarse = dst.view.image_stride;
+  const auto sum_at = [&](int64_t m, int64_t j) {
+    const float* from = sums + (r + m) * p.sums_row + j;
+    vfloat sum = load(from);
+    for (int64_t s = 1; s < p.slabs; ++s) sum = sum + load(from + s * p.sum_floats);
+    return sum;
+  };
+  float* to = dst.view.as<float>() +
+              (p.swapped ? patch.column * of_coarse + patch.row + r : (patch.row + r) * of_coarse + patch.column);
+  for (int64_t m = 0; !p.swapped && m < rows; ++m) {
+    for (int64_t j = 0; j < patch.columns; j += lanes)
+      put_some(to + m * of_coarse + j, sum_at(m, j), patch.columns - j, dst.mode);
+  }
+  for (int64_t j = 0; p.swapped && j < patch.columns; j += lanes) {
+    vfloat v[lanes];
+    for (int64_t m = 0; m < lanes; ++m) v[m] = m < rows ? sum_at(m, j) : zero();
+    transpose(v);
+    for (int64_t i = 0; i < least(lanes, patch.columns - j); ++i)
+      put_some(to + (j + i) * of_coarse, v[i], rows, dst.mode);
   }
 }
 
-void multiply(const Correlation& c, const Arguments& a) {
+// The sums of a patch += the products of all pixels of a slab.
+void add_pixels(const Correlation& c, const Arguments& a, const Patch& patch, int64_t slab, float* sums,
+                float* packed) {
   const PointProduct& product = c.point;
   const View &fine = a.src[static_cast<size_t>(c.fine_operand)].view,
              &coarse = a.src[static_cast<size_t>(1 - c.fine_operand)].view;
   const View &broadcast = product.swapped ? fine : coarse, &vectors = product.swapped ? coarse : fine;
   const int64_t pixels = coarse.shape.pixels();
-  float* slabs = reinterpret_cast<float*>(a.scratch);
-  float* threads = slabs + (product.slabs > 1 ? product.slabs * c.weights() : 0);
-  parallel_for(product.slabs * product.broadcast_groups * product.vector_groups, [&](int64_t index, int thread) {
-    const int64_t slab = index % product.slabs, group = index / product.slabs % product.broadcast_groups;
-    Patch patch{};
-    patch.row = part(broadcast.shape.c, group, product.broadcast_groups);
-    patch.rows = part(broadcast.shape.c, group + 1, product.broadcast_groups) - patch.row;
-    patch.column = index / product.slabs / product.broadcast_groups * product.vector_group;
-    patch.columns = least(product.vector_group, vectors.shape.c - patch.column);
-    float *sums = threads + thread * product.thread_floats(), *packed = sums + product.sum_floats;
-    const int64_t first = part(product.bands, slab, product.slabs), last = part(product.bands, slab + 1, product.slabs);
-    for (int64_t band = first; band < last; ++band) {
-      const int64_t x = part(pixels, band, product.bands);
-      Pixels p{};
-      p.rows = 1, p.columns = part(pixels, band + 1, product.bands) - x;
-      p.first = band == first;
-      p.coarse = broadcast.as<float>() + x * broadcast.pixel_stride + patch.row;
-      p.coarse_step = broadcast.pixel_stride, p.coarse_next = p.columns * p.coarse_step;
-      p.fine = vectors.as<float>() + x * vectors.pixel_stride + patch.column;
-      p.fine_step = vectors.pixel_stride, p.fine_next = p.columns * p.fine_step, p.fine_block = 2 * lanes;
-      // Pixels that far apart meet in the same sets of the L1 cache; and nobody reads past the end of the map.
-      const bool meet = p.fine_step % 64 == 0, past_end = patch.columns % lanes != 0 && band + 1 == product.bands;
-      if (meet || past_end) {
-        pack_blocks(p.fine, p.fine_step, p.columns, patch.columns, packed);
-        p.fine = packed, p.fine_step = 2 * lanes, p.fine_block = p.columns * p.fine_step, p.fine_next = 0;
-      }
-      outer_run(p, patch.columns, patch.rows, sums, product.sums_row);
+  const int64_t first = part(product.bands, slab, product.slabs), last = part(product.bands, slab + 1, product.slabs);
+  for (int64_t band = first; band < last; ++band) {
+    const int64_t x = part(pixels, band, product.bands);
+    Pixels p{};
+    p.rows = 1, p.columns = part(pixels, band + 1, product.bands) - x;
+    p.first = band == first;
+    p.coarse = broadcast.as<float>() + x * broadcast.pixel_stride + patch.row;
+    p.coarse_step = broadcast.pixel_stride;
+    p.fine = vectors.as<float>() + x * vectors.pixel_stride + patch.column;
+    p.fine_step = vectors.pixel_stride, p.fine_block = 2 * lanes;
+    if (band + 1 < last) p.coarse_next = p.columns * p.coarse_step, p.fine_next = p.columns * p.fine_step;
+    if (patch.columns % lanes != 0 && band + 1 == product.bands) {  // nobody reads past the end of the map
+      pack_blocks(p.fine, p.fine_step, p.columns, patch.columns, packed);
+      p.fine = packed, p.fine_step = 2 * lanes, p.fine_block = p.columns * p.fine_step;
     }
-    leave(c, a.dst[0], patch, sums, product.slabs > 1 ? slabs + slab * c.weights() : nullptr);
+    outer_run(p, patch.columns, patch.rows, sums, product.sums_row);
+  }
+}
+
+void multiply(const Correlation& c, const Arguments& a) {
+  const PointProduct& p = c.point;
+  const int64_t groups = p.broadcast_groups * p.vector_groups, blocks = (p.group_rows + lanes - 1) / lanes;
+  float *slabs = reinterpret_cast<float*>(a.scratch), *threads = slabs + p.slab_floats();
+  const bool together = p.slabs == 1;
+  parallel_for(p.slabs * groups, [&](int64_t index, int thread) {
+    const Patch patch = patch_of(c, index / p.slabs);
+    float *own = threads + thread * p.thread_floats(), *packed = own + (together ? p.sum_floats : 0);
+    float* sums = together ? own : slabs + index * p.sum_floats;
+    add_pixels(c, a, patch, index % p.slabs, sums, packed);
+    for (int64_t r = 0; together && r < patch.rows; r += lanes) leave(c, a.dst[0], patch, r, sums);
   });
-  if (product.slabs > 1) add_slabs(a.dst[0], slabs, product.slabs);
+  if (together) return;
+  parallel_for(groups * blocks, [&](int64_t index, int) {
+    const Patch patch = patch_of(c, index / blocks);
+    const int64_t r = index % blocks * lanes;
+    if (r < patch.rows) leave(c, a.dst[0], patch, r, slabs + index / blocks * p.slabs * p.sum_floats);
+  });
 }
 
 // A few pixels, each of a kernel of one tap: every weight is a sum of a few products, and is written once.
