@@ -16,18 +16,12 @@ struct Pixels {
   int64_t fine_next = 0, coarse_next = 0;  ///< floats to the pixels that follow, where they are asked for
 };
 
-/// A cache line of each of the pixels that follow, `step` floats apart: a tile brings it into L2.
-struct Line {
-  const float* at;
-  int64_t step;
-};
-
 /// sums[m][v] += sum over pixels of coarse[m] * fine[v]; added as a whole, which rounds less than to add pixel by
 /// pixel. The sums are asked for at the start and read at the end: they may lie beyond the L2 cache. The pixels are
 /// asked for shortly before they are read: they come from L2, wherever they lie there.
 template <int M, int V>
-[[gnu::noinline, gnu::aligned(64)]] void outer(const Pixels& p, const float* fine, const float* coarse, Line next,
-                                               float* sums, int64_t sums_row) {
+[[gnu::noinline, gnu::aligned(64)]] void outer(const Pixels& p, const float* fine, const float* coarse, float* sums,
+                                               int64_t sums_row) {
   constexpr int64_t ahead = 8;
   constexpr int per_line = 16 / lanes;
   vfloat c[M][V];
@@ -42,14 +36,17 @@ template <int M, int V>
   const int64_t fine_ahead = ahead * p.fine_step, coarse_ahead = ahead * p.coarse_step;
   for (int64_t y = 0; y < p.rows; ++y, fine += p.fine_row, coarse += p.coarse_row) {
     const float *f = fine, *g = coarse;
-    for (int64_t x = 0; x < p.columns; ++x, f += p.fine_step, g += p.coarse_step, next.at += next.step) {
+    for (int64_t x = 0; x < p.columns; ++x, f += p.fine_step, g += p.coarse_step) {
       vfloat w[V];
-      __builtin_prefetch(next.at, 0, 2);
+      __builtin_prefetch(g + p.coarse_next, 0, 2);  // into L2
       __builtin_prefetch(g + coarse_ahead);
       __builtin_prefetch(g + coarse_ahead + M - 1);
 #pragma GCC unroll 2
       for (int v = 0; v < V; ++v) {
-        if (v % per_line == 0) __builtin_prefetch(f + fine_ahead + v * lanes);
+        if (v % per_line == 0) {
+          __builtin_prefetch(f + p.fine_next + v * lanes, 0, 2);
+          __builtin_prefetch(f + fine_ahead + v * lanes);
+        }
         w[v] = load(f + v * lanes);
       }
 #pragma GCC unroll 16
@@ -71,24 +68,18 @@ template <int M, int V>
 }
 
 /// `length` channels of the fine map against coarse channels [0, channels).
-inline void outer_run(const Pixels& p, int64_t length, int64_t channels, float* sums, int64_t sums_row) {
+inline void outer_run(Pixels p, int64_t length, int64_t channels, float* sums, int64_t sums_row) {
   const int64_t tiles = (channels + tile_rows - 1) / tile_rows;
-  const int64_t fine_lines = p.fine_next == 0 ? 0 : (length + 15) / 16;
-  const int64_t lines = fine_lines + (p.coarse_next == 0 ? 0 : (channels + 15) / 16);
   const float* fine = p.fine;
-  int64_t line = 0;
-  for (int64_t i = 0; i < length; i += 2 * lanes, fine += p.fine_block) {
-    for (int64_t t = 0; t < tiles; ++t, ++line) {
+  const int64_t fine_next = p.fine_next;
+  for (int64_t i = 0; i < length; i += 2 * lanes, fine += p.fine_block, p.coarse_next = 0) {  // once is enough
+    p.fine_next = fine_next;
+    for (int64_t t = 0; t < tiles; ++t, p.fine_next = 0) {
       const int64_t o = part(channels, t, tiles), count = part(channels, t + 1, tiles) - o;
-      Line next{fine, 0};
-      if (line < fine_lines)
-        next = {p.fine + p.fine_next + 16 * line, p.fine_step};
-      else if (line < lines)
-        next = {p.coarse + p.coarse_next + 16 * (line - fine_lines), p.coarse_step};
       float* to = sums + o * sums_row + i;
       with_constant<tile_rows>(count, [&]<int M>() {
-        length - i <= lanes ? outer<M, 1>(p, fine, p.coarse + o, next, to, sums_row)
-                            : outer<M, 2>(p, fine, p.coarse + o, next, to, sums_row);
+        length - i <= lanes ? outer<M, 1>(p, fine, p.coarse + o, to, sums_row)
+                            : outer<M, 2>(p, fine, p.coarse + o, to, sums_row);
       });
     }
   }
