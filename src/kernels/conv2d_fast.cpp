@@ -13,7 +13,7 @@ namespace pixelwise {
 namespace {
 
 constexpr int64_t panel_bytes = 256 << 10, band_bytes = 512 << 10, sums_bytes = 640 << 10, prepacked_bytes = 32 << 20,
-                  slab_bytes = 64 << 20;
+                  slab_bytes = 64 << 20, point_bytes = 896 << 10;
 
 bool reads_inside(const Axis& axis, int64_t extent) {
   return axis.low >= 0 && (axis.count - 1) * axis.stride + axis.high < extent;
@@ -92,8 +92,8 @@ PointProduct plan_point_product(const Correlation& c, int64_t lanes) {
   p.swapped = work_of(c.fine.c, c.coarse.c, lanes) < work_of(c.coarse.c, c.fine.c, lanes);
   const int64_t broadcast = p.swapped ? c.fine.c : c.coarse.c, vectors = p.swapped ? c.coarse.c : c.fine.c;
   const int64_t pixels = c.coarse.pixels();
-  // The sums of a patch of the weights stay in L2 beside a band of both maps.
-  p.broadcast_groups = ceil_div(broadcast, 256), p.vector_groups = ceil_div(vectors, 256);
+  // A patch of the weights: few sums, so that bands are long, and sums seldom read and written.
+  p.broadcast_groups = ceil_div(broadcast, 64), p.vector_groups = ceil_div(vectors, 256);
   const auto chunks = [&] { return p.slabs * p.broadcast_groups * p.vector_groups; };
   // There are chunks for all threads. Slabs add tensors as large as the weights: little beside large maps. Else patches
   // are smaller, and maps are read again for each.
@@ -109,7 +109,8 @@ PointProduct plan_point_product(const Correlation& c, int64_t lanes) {
   p.group_rows = ceil_div(broadcast, p.broadcast_groups);
   p.sums_row = odd_lines(round_up(p.vector_group, 2 * lanes));
   p.sum_floats = round_up(p.group_rows, lanes) * p.sums_row;
-  const int64_t fitting = (sums_bytes / 4 - p.sum_floats) / (p.group_rows + p.vector_group);
+  // They stay in L2 beside a band of both maps and the band that comes next.
+  const int64_t fitting = (point_bytes / 4 - p.sum_floats) / (2 * (p.group_rows + p.vector_group));
   const int64_t band = std::clamp<int64_t>(fitting, 96, 4 * outer_pixels);
   p.bands = std::min(round_up(ceil_div(pixels, band), p.slabs), pixels);
   p.band_floats = ceil_div(pixels, p.bands) * round_up(p.vector_group, 2 * lanes);

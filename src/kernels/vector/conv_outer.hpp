@@ -22,7 +22,7 @@ struct Pixels {
 template <int M, int V>
 [[gnu::noinline, gnu::aligned(64)]] void outer(const Pixels& p, const float* fine, const float* coarse, float* sums,
                                                int64_t sums_row) {
-  constexpr int64_t ahead = 8;
+  constexpr int64_t ahead = 16;
   constexpr int per_line = 16 / lanes;
   vfloat c[M][V];
 #pragma GCC unroll 16
