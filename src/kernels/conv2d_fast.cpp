@@ -89,7 +89,8 @@ PointProduct plan_point_product(const Correlation& c, int64_t lanes) {
   PointProduct p;
   p.on = c.kernel == Size{1, 1} && c.stride == Size{1, 1} && c.pad == Size{0, 0} && c.fine.size() == c.coarse.size();
   if (!p.on) return p;
-  p.swapped = work_of(c.fine.c, c.coarse.c, lanes) < work_of(c.coarse.c, c.fine.c, lanes);
+  // The fine map may have to be normalised, once for each group of the other's channels: a group in vectors is larger.
+  p.swapped = work_of(c.fine.c, c.coarse.c, lanes) < 1.03 * work_of(c.coarse.c, c.fine.c, lanes);
   const int64_t broadcast = p.swapped ? c.fine.c : c.coarse.c, vectors = p.swapped ? c.coarse.c : c.fine.c;
   const int64_t pixels = c.coarse.pixels();
   // A patch of the weights: few sums, so that bands are long, and sums seldom read and written.
@@ -107,13 +108,14 @@ PointProduct plan_point_product(const Correlation& c, int64_t lanes) {
   p.vector_group = std::min(vectors, round_up(ceil_div(vectors, p.vector_groups), 2 * lanes));
   p.vector_groups = ceil_div(vectors, p.vector_group);
   p.group_rows = ceil_div(broadcast, p.broadcast_groups);
-  p.sums_row = odd_lines(round_up(p.vector_group, 2 * lanes));
+  p.packed_group = round_up(p.vector_group, 2 * lanes);
+  p.sums_row = odd_lines(p.packed_group);
   p.sum_floats = round_up(p.group_rows, lanes) * p.sums_row;
   // They stay in L2 beside a band of both maps and the band that comes next.
   const int64_t fitting = (point_bytes / 4 - p.sum_floats) / (2 * (p.group_rows + p.vector_group));
-  const int64_t band = std::clamp<int64_t>(fitting, 96, 4 * outer_pixels);
-  p.bands = std::min(round_up(ceil_div(pixels, band), p.slabs), pixels);
-  p.band_floats = ceil_div(pixels, p.bands) * round_up(p.vector_group, 2 * lanes);
+  const int64_t most = std::clamp<int64_t>(fitting, 96, 4 * outer_pixels);
+  p.bands = std::min(round_up(ceil_div(pixels, most), p.slabs), pixels);
+  p.band = ceil_div(pixels, p.bands);
   return p;
 }
 

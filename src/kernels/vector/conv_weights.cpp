@@ -43,20 +43,35 @@ Pixels coarse_pixels(const Correlation& c, const Source& coarse, const Chunk& ch
   return p;
 }
 
+// Up to two vectors of channels, [c, c + count), of pixels `step` floats apart, as the Source gives them. Pixels are
+// asked for early: they may come from memory.
+void pack_pair(const Source& s, const float* from, int64_t step, int64_t pixels, int64_t c, int64_t count, float* to,
+               int64_t to_step) {
+  constexpr int64_t ahead = 16;
+  const int64_t first = least(count, lanes), second = count - first;
+  const auto of = [&](const View& view, int64_t i, int64_t n, float otherwise) {
+    return view && n > 0 ? load_some(view.as<float>() + i, n) : broadcast(otherwise);
+  };
+  const vfloat scale = of(s.scale, c, first, 1), next_scale = of(s.scale, c + lanes, second, 1);
+  const vfloat shift = of(s.shift, c, first, 0), next_shift = of(s.shift, c + lanes, second, 0);
+  from += c;
+  for (int64_t x = 0; x < pixels; ++x, from += step, to += to_step) {
+    __builtin_prefetch(from + ahead * step), __builtin_prefetch(from + ahead * step + count - 1);
+    store(to, activate(load_some(from, first) * scale + shift, s.act));
+    if (second > 0) store(to + lanes, activate(load_some(from + lanes, second) * next_scale + next_shift, s.act));
+  }
+}
+
 // Channels [c0, c0 + length) of the pixels from `from` on become the blocks that outer_run reads, one behind the other:
 // whole pixels are read, whatever their distance.
 void pack_blocks(const Source& s, const float* from, int64_t c0, int64_t length, Pixels& p, float* to) {
   p.fine = to;
   const int64_t step = p.fine_step, row = p.fine_row;
   p.fine_step = 2 * lanes, p.fine_row = p.columns * p.fine_step, p.fine_block = p.rows * p.fine_row;
-  for (int64_t y = 0; y < p.rows; ++y, from += row) {
-    for (int64_t x = 0; x < p.columns; ++x, to += p.fine_step) {
-      float* block = to;
-      for (int64_t i = 0; i < length; i += 2 * lanes, block += p.fine_block) {
-        store(block, load_source(s, from + x * step, c0 + i, lanes));
-        if (i + lanes < length) store(block + lanes, load_source(s, from + x * step, c0 + i + lanes, lanes));
-      }
-    }
+  for (int64_t y = 0; y < p.rows; ++y, from += row, to += p.fine_row) {
+    for (int64_t i = 0; i < length; i += 2 * lanes)
+      pack_pair(s, from, step, p.columns, c0 + i, least(2 * lanes, length - i), to + i / (2 * lanes) * p.fine_block,
+                p.fine_step);
   }
 }
 
@@ -145,24 +160,10 @@ void run_chunk(const Correlation& c, const Arguments& a, const Chunk& chunk, int
   }
 }
 
-// Are both maps plain, and their pixels one long row?
-bool in_one_row(const Arguments& a) {
-  for (const Source& s : a.src) {
-    if (!s.plain() || !rows_adjoin(s.view)) return false;
-  }
-  return true;
-}
+bool plain(const Arguments& a) { return a.src[0].plain() && a.src[1].plain(); }
 
-// Blocks of two vectors of channels, one behind the other.
-void pack_blocks(const float* from, int64_t step, int64_t pixels, int64_t channels, float* to) {
-  for (int64_t x = 0; x < pixels; ++x, from += step, to += 2 * lanes) {
-    float* block = to;
-    for (int64_t i = 0; i < channels; i += 2 * lanes, block += pixels * 2 * lanes) {
-      store(block, load_some(from + i, channels - i));
-      if (i + lanes < channels) store(block + lanes, load_some(from + i + lanes, channels - i - lanes));
-    }
-  }
-}
+// Are the pixels of either map one long row?
+bool in_one_row(const Arguments& a) { return rows_adjoin(a.src[0].view) && rows_adjoin(a.src[1].view); }
 
 // What one chunk of a PointProduct owns.
 struct Patch {
@@ -206,24 +207,34 @@ void leave(const Correlation& c, const Destination& dst, const Patch& patch, int
 void add_pixels(const Correlation& c, const Arguments& a, const Patch& patch, int64_t slab, float* sums,
                 float* packed) {
   const PointProduct& product = c.point;
-  const View &fine = a.src[static_cast<size_t>(c.fine_operand)].view,
-             &coarse = a.src[static_cast<size_t>(1 - c.fine_operand)].view;
-  const View &broadcast = product.swapped ? fine : coarse, &vectors = product.swapped ? coarse : fine;
-  const int64_t pixels = coarse.shape.pixels();
+  const Source &fine = a.src[static_cast<size_t>(c.fine_operand)],
+               &coarse = a.src[static_cast<size_t>(1 - c.fine_operand)];
+  const Source &broadcast = product.swapped ? fine : coarse, &vectors = product.swapped ? coarse : fine;
+  const int64_t pixels = c.coarse.pixels();
   const int64_t first = part(product.bands, slab, product.slabs), last = part(product.bands, slab + 1, product.slabs);
   for (int64_t band = first; band < last; ++band) {
     const int64_t x = part(pixels, band, product.bands);
     Pixels p{};
     p.rows = 1, p.columns = part(pixels, band + 1, product.bands) - x;
     p.first = band == first;
-    p.coarse = broadcast.as<float>() + x * broadcast.pixel_stride + patch.row;
-    p.coarse_step = broadcast.pixel_stride;
-    p.fine = vectors.as<float>() + x * vectors.pixel_stride + patch.column;
-    p.fine_step = vectors.pixel_stride, p.fine_block = 2 * lanes;
+    p.coarse_step = broadcast.view.pixel_stride, p.fine_step = vectors.view.pixel_stride, p.fine_block = 2 * lanes;
+    p.coarse = broadcast.view.as<float>() + x * p.coarse_step + patch.row;
+    const float* pixel = vectors.view.as<float>() + x * p.fine_step;
+    p.fine = pixel + patch.column;
     if (band + 1 < last) p.coarse_next = p.columns * p.coarse_step, p.fine_next = p.columns * p.fine_step;
-    if (patch.columns % lanes != 0 && band + 1 == product.bands) {  // nobody reads past the end of the map
-      pack_blocks(p.fine, p.fine_step, p.columns, patch.columns, packed);
-      p.fine = packed, p.fine_step = 2 * lanes, p.fine_block = p.columns * p.fine_step;
+    const bool past_end = patch.columns % lanes != 0 && band + 1 == product.bands;  // of the map nobody reads
+    if (!vectors.plain() || past_end) {
+      pack_blocks(vectors, pixel, patch.column, patch.columns, p, packed);
+      p.fine_next = 0;
+    }
+    if (!broadcast.plain()) {
+      const float* from = p.coarse - patch.row;
+      const int64_t step = p.coarse_step;
+      float* to = packed + product.block_floats();
+      p.coarse = to, p.coarse_step = round_to(patch.rows, lanes), p.coarse_next = 0;
+      for (int64_t r = 0; r < patch.rows; r += 2 * lanes)
+        pack_pair(broadcast, from, step, p.columns, patch.row + r, least(2 * lanes, patch.rows - r), to + r,
+                  p.coarse_step);
     }
     outer_run(p, patch.columns, patch.rows, sums, product.sums_row);
   }
@@ -275,7 +286,7 @@ void multiply_few(const Correlation& c, const Arguments& a) {
 
 void correlate(const Correlation& c, const Arguments& a) {
   if (c.point.on && in_one_row(a)) {
-    c.coarse.pixels() <= few_pixels ? multiply_few(c, a) : multiply(c, a);
+    plain(a) && c.coarse.pixels() <= few_pixels ? multiply_few(c, a) : multiply(c, a);
     if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
     return;
   }
