@@ -13,7 +13,7 @@ namespace pixelwise {
 namespace {
 
 constexpr int64_t panel_bytes = 256 << 10, band_bytes = 512 << 10, sums_bytes = 640 << 10, prepacked_bytes = 32 << 20,
-                  slab_bytes = 64 << 20;
+                  slab_bytes = 64 << 20, point_bytes = 896 << 10;
 
 bool reads_inside(const Axis& axis, int64_t extent) {
   return axis.low >= 0 && (axis.count - 1) * axis.stride + axis.high < extent;
@@ -87,26 +87,35 @@ double work_of(int64_t broadcast, int64_t vectors, int64_t lanes) {
 
 PointProduct plan_point_product(const Correlation& c, int64_t lanes) {
   PointProduct p;
-  p.on = c.kernel == Size{1, 1} && c.stride == Size{1, 1} && c.pad == Size{0, 0} && c.fine.size() == c.coarse.size() &&
-         c.weights() * 4 <= 8 * panel_bytes;
+  p.on = c.kernel == Size{1, 1} && c.stride == Size{1, 1} && c.pad == Size{0, 0} && c.fine.size() == c.coarse.size();
   if (!p.on) return p;
-  p.swapped = work_of(c.fine.c, c.coarse.c, lanes) < work_of(c.coarse.c, c.fine.c, lanes);
+  // The fine map may have to be normalised, once for each group of the other's channels: a group in vectors is larger.
+  p.swapped = work_of(c.fine.c, c.coarse.c, lanes) < 1.03 * work_of(c.coarse.c, c.fine.c, lanes);
   const int64_t broadcast = p.swapped ? c.fine.c : c.coarse.c, vectors = p.swapped ? c.coarse.c : c.fine.c;
-  // Slabs add tensors as large as the weights: little beside large maps. Else channels are shared out, and maps are
-  // read again for each group.
-  const int64_t weight_bytes = 4 * c.weights(), map_bytes = 4 * c.coarse.pixels() * (broadcast + vectors);
-  const int64_t most_slabs = map_bytes / (8 * weight_bytes);
-  p.broadcast_groups = most_slabs >= 8 ? 1 : std::clamp<int64_t>(broadcast / 28, 1, 8);
-  p.vector_groups = most_slabs >= 8 ? 1 : std::clamp<int64_t>(vectors / 64, 1, ceil_div(8, p.broadcast_groups));
-  p.vector_groups = std::max(p.vector_groups, ceil_div(vectors, 256));  // a band of them stays in L2
+  const int64_t pixels = c.coarse.pixels();
+  // A patch of the weights: few sums, so that bands are long, and sums seldom read and written.
+  p.broadcast_groups = ceil_div(broadcast, 64), p.vector_groups = ceil_div(vectors, 256);
+  const auto chunks = [&] { return p.slabs * p.broadcast_groups * p.vector_groups; };
+  // There are chunks for all threads. Slabs add tensors as large as the weights: little beside large maps. Else patches
+  // are smaller, and maps are read again for each.
+  const int64_t most_slabs = pixels * (broadcast + vectors) / (8 * c.weights());
+  while (chunks() < 16 && 2 * p.slabs <= most_slabs) p.slabs *= 2;
+  while (chunks() < 8) {
+    const int64_t rows = broadcast / p.broadcast_groups, columns = vectors / p.vector_groups;
+    if (std::max(rows, columns) < 64) break;
+    (rows >= columns ? p.broadcast_groups : p.vector_groups) *= 2;
+  }
   p.vector_group = std::min(vectors, round_up(ceil_div(vectors, p.vector_groups), 2 * lanes));
   p.vector_groups = ceil_div(vectors, p.vector_group);
-  const int64_t bands = ceil_div(c.coarse.pixels(), outer_pixels);
-  p.slabs = std::clamp<int64_t>(most_slabs, 1, std::min(bands, ceil_div(16, p.broadcast_groups * p.vector_groups)));
-  p.bands = std::min(round_up(bands, p.slabs), c.coarse.pixels());
-  p.sums_row = odd_lines(round_up(p.vector_group, 2 * lanes));
-  p.sum_floats = ceil_div(broadcast, p.broadcast_groups) * p.sums_row;
-  p.band_floats = outer_pixels * round_up(p.vector_group, 2 * lanes);
+  p.group_rows = ceil_div(broadcast, p.broadcast_groups);
+  p.packed_group = round_up(p.vector_group, 2 * lanes);
+  p.sums_row = odd_lines(p.packed_group);
+  p.sum_floats = round_up(p.group_rows, lanes) * p.sums_row;
+  // They stay in L2 beside a band of both maps and the band that comes next.
+  const int64_t fitting = (point_bytes / 4 - p.sum_floats) / (2 * (p.group_rows + p.vector_group));
+  const int64_t most = std::clamp<int64_t>(fitting, 96, 4 * outer_pixels);
+  p.bands = std::min(round_up(ceil_div(pixels, most), p.slabs), pixels);
+  p.band = ceil_div(pixels, p.bands);
   return p;
 }
 

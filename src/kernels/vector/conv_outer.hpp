@@ -13,14 +13,17 @@ struct Pixels {
   int64_t fine_block, fine_step, fine_row, coarse_step, coarse_row;
   int64_t rows, columns;
   bool first = false;                      ///< the sums begin with these pixels: what was there is not read
-  int64_t fine_next = 0, coarse_next = 0;  ///< floats to the pixels that follow: they are asked for
+  int64_t fine_next = 0, coarse_next = 0;  ///< floats to the pixels that follow, where they are asked for
 };
 
 /// sums[m][v] += sum over pixels of coarse[m] * fine[v]; added as a whole, which rounds less than to add pixel by
-/// pixel. The sums are asked for at the start and read at the end: they may lie beyond the L2 cache.
+/// pixel. The sums are asked for at the start and read at the end: they may lie beyond the L2 cache. The pixels are
+/// asked for shortly before they are read: they come from L2, wherever they lie there.
 template <int M, int V>
 [[gnu::noinline, gnu::aligned(64)]] void outer(const Pixels& p, const float* fine, const float* coarse, float* sums,
                                                int64_t sums_row) {
+  constexpr int64_t ahead = 16;
+  constexpr int per_line = 16 / lanes;
   vfloat c[M][V];
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m) {
@@ -30,14 +33,20 @@ template <int M, int V>
       __builtin_prefetch(sums + m * sums_row + v * lanes, 1);
     }
   }
+  const int64_t fine_ahead = ahead * p.fine_step, coarse_ahead = ahead * p.coarse_step;
   for (int64_t y = 0; y < p.rows; ++y, fine += p.fine_row, coarse += p.coarse_row) {
     const float *f = fine, *g = coarse;
     for (int64_t x = 0; x < p.columns; ++x, f += p.fine_step, g += p.coarse_step) {
       vfloat w[V];
       __builtin_prefetch(g + p.coarse_next, 0, 2);  // into L2
+      __builtin_prefetch(g + coarse_ahead);
+      __builtin_prefetch(g + coarse_ahead + M - 1);
 #pragma GCC unroll 2
       for (int v = 0; v < V; ++v) {
-        __builtin_prefetch(f + p.fine_next + v * lanes, 0, 2);
+        if (v % per_line == 0) {
+          __builtin_prefetch(f + p.fine_next + v * lanes, 0, 2);
+          __builtin_prefetch(f + fine_ahead + v * lanes);
+        }
         w[v] = load(f + v * lanes);
       }
 #pragma GCC unroll 16

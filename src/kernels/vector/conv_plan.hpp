@@ -47,12 +47,16 @@ inline constexpr int64_t outer_pixels = 144;
 /// are broadcast, those of the other are in vectors.
 struct PointProduct {
   bool on = false;
-  bool swapped = false;          ///< the fine map's channels are broadcast
-  int64_t broadcast_groups = 0;  ///< of channels, a chunk's share
-  int64_t vector_group = 0, vector_groups = 0;
-  int64_t slabs = 0, bands = 0;  ///< bands of pixels, dealt to slabs in order
-  int64_t sums_row = 0, sum_floats = 0, band_floats = 0;
-  int64_t thread_floats() const { return sum_floats + band_floats; }
+  bool swapped = false;                                            ///< the fine map's channels are broadcast
+  int64_t broadcast_groups = 0;                                    ///< of channels, a chunk's share
+  int64_t vector_group = 0, vector_groups = 0, packed_group = 0;   ///< in whole blocks of two vectors
+  int64_t slabs = 1, bands = 0;                                    ///< bands of pixels, dealt to slabs in order
+  int64_t group_rows = 0, sums_row = 0, sum_floats = 0, band = 0;  ///< most of a chunk; pixels of a band
+  int64_t slab_floats() const { return slabs > 1 ? slabs * broadcast_groups * vector_groups * sum_floats : 0; }
+  int64_t thread_floats() const {
+    return (slabs > 1 ? 0 : sum_floats) + block_floats() + band * ((group_rows + 15) / 16 * 16);
+  }
+  int64_t block_floats() const { return band * packed_group; }  ///< a band of a chunk's vectors, packed
 };
 
 /// diff_w(o, k, i) = sum over coarse pixels q of fine(q stride - pad + k dilation, i) coarse(q, o).
@@ -68,14 +72,12 @@ struct Correlation {
   int64_t sums_row = 0;                    ///< floats of a coarse channel in a chunk's sums
   int64_t coarse_pitch = 0;                ///< floats of a coarse pixel where it is packed
   int64_t sum_floats = 0, fine_floats = 0, coarse_floats = 0;
-  PointProduct point;  ///< for plain maps, where it is on
+  PointProduct point;  ///< where it is on, for maps whose pixels are one long row
   int64_t thread_floats() const { return sum_floats + fine_floats + coarse_floats; }
   int64_t weights() const { return kernel.h * kernel.w * fine.c * coarse.c; }
   int64_t scratch_floats(int64_t threads) const {
-    const auto floats = [&](const auto& way) {
-      return (way.slabs > 1 ? way.slabs * weights() : 0) + threads * way.thread_floats();
-    };
-    const int64_t general = floats(*this), products = floats(point);
+    const int64_t general = (slabs > 1 ? slabs * weights() : 0) + threads * thread_floats(),
+                  products = point.slab_floats() + threads * point.thread_floats();
     return general > products ? general : products;
   }
 };

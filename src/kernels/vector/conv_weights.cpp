@@ -43,20 +43,35 @@ Pixels coarse_pixels(const Correlation& c, const Source& coarse, const Chunk& ch
   return p;
 }
 
+// Up to two vectors of channels, [c, c + count), of pixels `step` floats apart, as the Source gives them. Pixels are
+// asked for early: they may come from memory.
+void pack_pair(const Source& s, const float* from, int64_t step, int64_t pixels, int64_t c, int64_t count, float* to,
+               int64_t to_step) {
+  constexpr int64_t ahead = 16;
+  const int64_t first = least(count, lanes), second = count - first;
+  const auto of = [&](const View& view, int64_t i, int64_t n, float otherwise) {
+    return view && n > 0 ? load_some(view.as<float>() + i, n) : broadcast(otherwise);
+  };
+  const vfloat scale = of(s.scale, c, first, 1), next_scale = of(s.scale, c + lanes, second, 1);
+  const vfloat shift = of(s.shift, c, first, 0), next_shift = of(s.shift, c + lanes, second, 0);
+  from += c;
+  for (int64_t x = 0; x < pixels; ++x, from += step, to += to_step) {
+    __builtin_prefetch(from + ahead * step), __builtin_prefetch(from + ahead * step + count - 1);
+    store(to, activate(load_some(from, first) * scale + shift, s.act));
+    if (second > 0) store(to + lanes, activate(load_some(from + lanes, second) * next_scale + next_shift, s.act));
+  }
+}
+
 // Channels [c0, c0 + length) of the pixels from `from` on become the blocks that outer_run reads, one behind the other:
 // whole pixels are read, whatever their distance.
 void pack_blocks(const Source& s, const float* from, int64_t c0, int64_t length, Pixels& p, float* to) {
   p.fine = to;
   const int64_t step = p.fine_step, row = p.fine_row;
   p.fine_step = 2 * lanes, p.fine_row = p.columns * p.fine_step, p.fine_block = p.rows * p.fine_row;
-  for (int64_t y = 0; y < p.rows; ++y, from += row) {
-    for (int64_t x = 0; x < p.columns; ++x, to += p.fine_step) {
-      float* block = to;
-      for (int64_t i = 0; i < length; i += 2 * lanes, block += p.fine_block) {
-        store(block, load_source(s, from + x * step, c0 + i, lanes));
-        if (i + lanes < length) store(block + lanes, load_source(s, from + x * step, c0 + i + lanes, lanes));
-      }
-    }
+  for (int64_t y = 0; y < p.rows; ++y, from += row, to += p.fine_row) {
+    for (int64_t i = 0; i < length; i += 2 * lanes)
+      pack_pair(s, from, step, p.columns, c0 + i, least(2 * lanes, length - i), to + i / (2 * lanes) * p.fine_block,
+                p.fine_step);
   }
 }
 
@@ -145,83 +160,104 @@ void run_chunk(const Correlation& c, const Arguments& a, const Chunk& chunk, int
   }
 }
 
-// Are both maps plain, and their pixels one long row?
-bool in_one_row(const Arguments& a) {
-  for (const Source& s : a.src) {
-    if (!s.plain() || !rows_adjoin(s.view)) return false;
-  }
-  return true;
-}
+bool plain(const Arguments& a) { return a.src[0].plain() && a.src[1].plain(); }
 
-// Blocks of two vectors of channels, one behind the other.
-void pack_blocks(const float* from, int64_t step, int64_t pixels, int64_t channels, float* to) {
-  for (int64_t x = 0; x < pixels; ++x, from += step, to += 2 * lanes) {
-    float* block = to;
-    for (int64_t i = 0; i < channels; i += 2 * lanes, block += pixels * 2 * lanes) {
-      store(block, load_some(from + i, channels - i));
-      if (i + lanes < channels) store(block + lanes, load_some(from + i + lanes, channels - i - lanes));
-    }
-  }
-}
+// Are the pixels of either map one long row?
+bool in_one_row(const Arguments& a) { return rows_adjoin(a.src[0].view) && rows_adjoin(a.src[1].view); }
 
 // What one chunk of a PointProduct owns.
 struct Patch {
   int64_t row, rows, column, columns;  // channels that are broadcast, and those in vectors
 };
 
-void leave(const Correlation& c, const Destination& dst, const Patch& patch, const float* sums, float* slab) {
-  const bool swapped = c.point.swapped, add = !slab && dst.mode == Mode::add;
-  const int64_t of_coarse = slab ? c.fine.c : dst.view.image_stride;
-  const int64_t row_step = swapped ? 1 : of_coarse, step = swapped ? of_coarse : 1;
-  float* to = (slab ? slab : dst.view.as<float>()) + patch.row * row_step + patch.column * step;
-  for (int64_t m = 0; m < patch.rows; ++m, sums += c.point.sums_row, to += row_step) {
-    if (add) {
-      for (int64_t j = 0; j < patch.columns; ++j) to[j * step] += sums[j];
-    } else if (swapped) {
-      for (int64_t j = 0; j < patch.columns; ++j) to[j * step] = sums[j];
-    } else {
-      std::memcpy(to, sums, static_cast<size_t>(patch.columns) * sizeof(float));
+Patch patch_of(const Correlation& c, int64_t group) {
+  const PointProduct& p = c.point;
+  const int64_t broadcast = p.swapped ? c.fine.c : c.coarse.c, vectors = p.swapped ? c.coarse.c : c.fine.c;
+  const int64_t g = group % p.broadcast_groups, row = part(broadcast, g, p.broadcast_groups);
+  const int64_t column = group / p.broadcast_groups * p.vector_group;
+  return {row, part(broadcast, g + 1, p.broadcast_groups) - row, column, least(p.vector_group, vectors - column)};
+}
+
+// Rows [r, r + lanes) of a patch leave: the sums of all slabs, in order.
+void leave(const Correlation& c, const Destination& dst, const Patch& patch, int64_t r, const float* sums) {
+  const PointProduct& p = c.point;
+  const int64_t rows = least(lanes, patch.rows - r), of_coarse = dst.view.image_stride;
+  const auto sum_at = [&](int64_t m, int64_t j) {
+    const float* from = sums + (r + m) * p.sums_row + j;
+    vfloat sum = load(from);
+    for (int64_t s = 1; s < p.slabs; ++s) sum = sum + load(from + s * p.sum_floats);
+    return sum;
+  };
+  float* to = dst.view.as<float>() +
+              (p.swapped ? patch.column * of_coarse + patch.row + r : (patch.row + r) * of_coarse + patch.column);
+  for (int64_t m = 0; !p.swapped && m < rows; ++m) {
+    for (int64_t j = 0; j < patch.columns; j += lanes)
+      put_some(to + m * of_coarse + j, sum_at(m, j), patch.columns - j, dst.mode);
+  }
+  for (int64_t j = 0; p.swapped && j < patch.columns; j += lanes) {
+    vfloat v[lanes];
+    for (int64_t m = 0; m < lanes; ++m) v[m] = m < rows ? sum_at(m, j) : zero();
+    transpose(v);
+    for (int64_t i = 0; i < least(lanes, patch.columns - j); ++i)
+      put_some(to + (j + i) * of_coarse, v[i], rows, dst.mode);
+  }
+}
+
+// The sums of a patch += the products of all pixels of a slab.
+void add_pixels(const Correlation& c, const Arguments& a, const Patch& patch, int64_t slab, float* sums,
+                float* packed) {
+  const PointProduct& product = c.point;
+  const Source &fine = a.src[static_cast<size_t>(c.fine_operand)],
+               &coarse = a.src[static_cast<size_t>(1 - c.fine_operand)];
+  const Source &broadcast = product.swapped ? fine : coarse, &vectors = product.swapped ? coarse : fine;
+  const int64_t pixels = c.coarse.pixels();
+  const int64_t first = part(product.bands, slab, product.slabs), last = part(product.bands, slab + 1, product.slabs);
+  for (int64_t band = first; band < last; ++band) {
+    const int64_t x = part(pixels, band, product.bands);
+    Pixels p{};
+    p.rows = 1, p.columns = part(pixels, band + 1, product.bands) - x;
+    p.first = band == first;
+    p.coarse_step = broadcast.view.pixel_stride, p.fine_step = vectors.view.pixel_stride, p.fine_block = 2 * lanes;
+    p.coarse = broadcast.view.as<float>() + x * p.coarse_step + patch.row;
+    const float* pixel = vectors.view.as<float>() + x * p.fine_step;
+    p.fine = pixel + patch.column;
+    if (band + 1 < last) p.coarse_next = p.columns * p.coarse_step, p.fine_next = p.columns * p.fine_step;
+    const bool past_end = patch.columns % lanes != 0 && band + 1 == product.bands;  // of the map nobody reads
+    if (!vectors.plain() || past_end) {
+      pack_blocks(vectors, pixel, patch.column, patch.columns, p, packed);
+      p.fine_next = 0;
     }
+    if (!broadcast.plain()) {
+      const float* from = p.coarse - patch.row;
+      const int64_t step = p.coarse_step;
+      float* to = packed + product.block_floats();
+      p.coarse = to, p.coarse_step = round_to(patch.rows, lanes), p.coarse_next = 0;
+      for (int64_t r = 0; r < patch.rows; r += 2 * lanes)
+        pack_pair(broadcast, from, step, p.columns, patch.row + r, least(2 * lanes, patch.rows - r), to + r,
+                  p.coarse_step);
+    }
+    outer_run(p, patch.columns, patch.rows, sums, product.sums_row);
   }
 }
 
 void multiply(const Correlation& c, const Arguments& a) {
-  const PointProduct& product = c.point;
-  const View &fine = a.src[static_cast<size_t>(c.fine_operand)].view,
-             &coarse = a.src[static_cast<size_t>(1 - c.fine_operand)].view;
-  const View &broadcast = product.swapped ? fine : coarse, &vectors = product.swapped ? coarse : fine;
-  const int64_t pixels = coarse.shape.pixels();
-  float* slabs = reinterpret_cast<float*>(a.scratch);
-  float* threads = slabs + (product.slabs > 1 ? product.slabs * c.weights() : 0);
-  parallel_for(product.slabs * product.broadcast_groups * product.vector_groups, [&](int64_t index, int thread) {
-    const int64_t slab = index % product.slabs, group = index / product.slabs % product.broadcast_groups;
-    Patch patch{};
-    patch.row = part(broadcast.shape.c, group, product.broadcast_groups);
-    patch.rows = part(broadcast.shape.c, group + 1, product.broadcast_groups) - patch.row;
-    patch.column = index / product.slabs / product.broadcast_groups * product.vector_group;
-    patch.columns = least(product.vector_group, vectors.shape.c - patch.column);
-    float *sums = threads + thread * product.thread_floats(), *packed = sums + product.sum_floats;
-    const int64_t first = part(product.bands, slab, product.slabs), last = part(product.bands, slab + 1, product.slabs);
-    for (int64_t band = first; band < last; ++band) {
-      const int64_t x = part(pixels, band, product.bands);
-      Pixels p{};
-      p.rows = 1, p.columns = part(pixels, band + 1, product.bands) - x;
-      p.first = band == first;
-      p.coarse = broadcast.as<float>() + x * broadcast.pixel_stride + patch.row;
-      p.coarse_step = broadcast.pixel_stride, p.coarse_next = p.columns * p.coarse_step;
-      p.fine = vectors.as<float>() + x * vectors.pixel_stride + patch.column;
-      p.fine_step = vectors.pixel_stride, p.fine_next = p.columns * p.fine_step, p.fine_block = 2 * lanes;
-      // Pixels that far apart meet in the same sets of the L1 cache; and nobody reads past the end of the map.
-      const bool meet = p.fine_step % 64 == 0, past_end = patch.columns % lanes != 0 && band + 1 == product.bands;
-      if (meet || past_end) {
-        pack_blocks(p.fine, p.fine_step, p.columns, patch.columns, packed);
-        p.fine = packed, p.fine_step = 2 * lanes, p.fine_block = p.columns * p.fine_step, p.fine_next = 0;
-      }
-      outer_run(p, patch.columns, patch.rows, sums, product.sums_row);
-    }
-    leave(c, a.dst[0], patch, sums, product.slabs > 1 ? slabs + slab * c.weights() : nullptr);
+  const PointProduct& p = c.point;
+  const int64_t groups = p.broadcast_groups * p.vector_groups, blocks = (p.group_rows + lanes - 1) / lanes;
+  float *slabs = reinterpret_cast<float*>(a.scratch), *threads = slabs + p.slab_floats();
+  const bool together = p.slabs == 1;
+  parallel_for(p.slabs * groups, [&](int64_t index, int thread) {
+    const Patch patch = patch_of(c, index / p.slabs);
+    float *own = threads + thread * p.thread_floats(), *packed = own + (together ? p.sum_floats : 0);
+    float* sums = together ? own : slabs + index * p.sum_floats;
+    add_pixels(c, a, patch, index % p.slabs, sums, packed);
+    for (int64_t r = 0; together && r < patch.rows; r += lanes) leave(c, a.dst[0], patch, r, sums);
   });
-  if (product.slabs > 1) add_slabs(a.dst[0], slabs, product.slabs);
+  if (together) return;
+  parallel_for(groups * blocks, [&](int64_t index, int) {
+    const Patch patch = patch_of(c, index / blocks);
+    const int64_t r = index % blocks * lanes;
+    if (r < patch.rows) leave(c, a.dst[0], patch, r, slabs + index / blocks * p.slabs * p.sum_floats);
+  });
 }
 
 // A few pixels, each of a kernel of one tap: every weight is a sum of a few products, and is written once.
@@ -250,7 +286,7 @@ void multiply_few(const Correlation& c, const Arguments& a) {
 
 void correlate(const Correlation& c, const Arguments& a) {
   if (c.point.on && in_one_row(a)) {
-    c.coarse.pixels() <= few_pixels ? multiply_few(c, a) : multiply(c, a);
+    plain(a) && c.coarse.pixels() <= few_pixels ? multiply_few(c, a) : multiply(c, a);
     if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
     return;
   }
