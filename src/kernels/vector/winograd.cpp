@@ -5,6 +5,7 @@
 
 #include "kernels/vector/conv_pack.hpp"
 #include "kernels/vector/conv_tile.hpp"
+#include "kernels/vector/moments.hpp"
 #include "kernels/vector/winograd_tiles.hpp"
 #include "pixelwise/core/parallel.hpp"
 
@@ -59,10 +60,11 @@ int64_t panel_offset(const Winograd& w, const Block& block, int64_t c0, int64_t 
   return w.points() * (block.o0 * w.src.c + c0 * block.width + (block.index * w.in_blocks + index) * Winograd::gap);
 }
 
-// leave(i, j, c, result) for the pixels of a tile and the vectors of channels of a block, from its sums.
-template <class F, class Leave>
+// leave(i, j, c, result) for the pixels of a tile and the vectors of channels of a block, from its sums; done(c) after
+// each vector.
+template <class F, class Leave, class Done>
 [[gnu::always_inline]] inline void for_results(const Winograd& w, const Arguments& a, const Block& block,
-                                               const float* sums, const Leave& leave) {
+                                               const float* sums, const Leave& leave, const Done& done) {
   const float* bias = a.parameters.size() > 1 && a.parameters[1] ? a.parameters[1].as<float>() : nullptr;
   const int64_t step = w.sums_step(block.width);
   for (int64_t o = 0; o < block.width && block.o0 + o < w.dst.c; o += lanes) {
@@ -70,6 +72,7 @@ template <class F, class Leave>
     const vfloat start = bias ? load_some(bias + c, w.dst.c - c) : zero();
     transform_result<F>([&](int i, int j) { return load(sums + F::point(i, j) * step + o); },
                         [&](int i, int j, vfloat v) { leave(i, j, c, v + start); });
+    done(c);
   }
 }
 
@@ -79,30 +82,42 @@ void pooled_tile(const Winograd& w, const Arguments& a, const Block& block, cons
   const View& dst = a.dst[0].view;
   const Writer write(a.dst[0]);
   vfloat largest[F::W::results]{};  // of the windows of two rows
-  for_results<F>(w, a, block, sums, [&](int i, int j, int64_t c, vfloat v) {
-    const int64_t y = place.y + i, x = place.x + j, left = w.dst.c - c;
-    vfloat& best = largest[j / 2];
-    if (y < w.dst.h && x < w.dst.w) {
-      v = finished(v, a.epilogue, c, nullptr, nullptr, left);
-      const bool first = i % 2 == 0 && j % 2 == 0;
-      best = first ? v : ((v > best) | (v != v)) ? v : best;  // NaN wins
-    }
-    if (i % 2 == 1 && j % 2 == 1 && y / 2 < dst.shape.h && x / 2 < dst.shape.w)
-      write(dst.at<float>(place.n, y / 2, x / 2) + c, best, left);
-  });
+  for_results<F>(
+      w, a, block, sums,
+      [&](int i, int j, int64_t c, vfloat v) {
+        const int64_t y = place.y + i, x = place.x + j, left = w.dst.c - c;
+        vfloat& best = largest[j / 2];
+        if (y < w.dst.h && x < w.dst.w) {
+          v = finished(v, a.epilogue, c, nullptr, nullptr, left);
+          const bool first = i % 2 == 0 && j % 2 == 0;
+          best = first ? v : ((v > best) | (v != v)) ? v : best;  // NaN wins
+        }
+        if (i % 2 == 1 && j % 2 == 1 && y / 2 < dst.shape.h && x / 2 < dst.shape.w)
+          write(dst.at<float>(place.n, y / 2, x / 2) + c, best, left);
+      },
+      [](int64_t) {});
 }
 
 // The results of the tile at `place` leave the kernel.
-template <class F>
-void result_tile(const Winograd& w, const Arguments& a, const Block& block, const Place& place, const float* sums) {
+template <class F, bool Summed>
+void result_tile(const Winograd& w, const Arguments& a, const Block& block, const Place& place, const float* sums,
+                 const MomentsPart& moments) {
   const Epilogue& e = a.epilogue;
   const Writer write(a.dst[0]);
-  for_results<F>(w, a, block, sums, [&](int i, int j, int64_t c, vfloat v) {
+  Spread spread;
+  const auto leave = [&](int i, int j, int64_t c, vfloat v) {
     const int64_t y = place.y + i * w.dilation.h, x = place.x + j * w.dilation.w;
     if (y >= w.dst.h || x >= w.dst.w) return;
+    if (Summed && i == 0 && j == 0) spread = {v};
+    if (Summed) spread.add(v);
     leave_vector(v, e, c, e.residual ? e.residual.at<float>(place.n, y, x) + c : nullptr,
                  e.gate ? e.gate.at<float>(place.n, y, x) + c : nullptr, write,
                  a.dst[0].view.at<float>(place.n, y, x) + c, w.dst.c - c);
+  };
+  const int64_t rows = least(F::H::results, (w.dst.h - place.y + w.dilation.h - 1) / w.dilation.h);
+  const int64_t columns = least(F::W::results, (w.dst.w - place.x + w.dilation.w - 1) / w.dilation.w);
+  for_results<F>(w, a, block, sums, leave, [&](int64_t c) {
+    if (Summed) moments.add(c, spread, rows * columns);
   });
 }
 
@@ -110,7 +125,7 @@ void result_tile(const Winograd& w, const Arguments& a, const Block& block, cons
 // transformed source of tile `first`.
 template <class F>
 void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t first, int64_t last,
-              const float* source, float* scratch) {
+              const float* source, float* scratch, const MomentsPart& moments) {
   alignas(64) static constexpr float zeros[2 * lanes] = {};
   const int64_t count = last - first, step = w.sums_step(block.width), rows = (count + tile_rows - 1) / tile_rows;
   float* made = scratch + w.points() * step;
@@ -138,10 +153,13 @@ void multiply(const Winograd& w, const Arguments& a, const Block& block, int64_t
       }
     }
   }
+  if (moments) moments.begin(block.o0, block.width);
   for (int64_t t = 0; t < count; ++t) {
     const Place place = place_of(w, first + t);
     const float* sums = scratch + t * block.width;
-    w.pooled ? pooled_tile<F>(w, a, block, place, sums) : result_tile<F>(w, a, block, place, sums);
+    w.pooled  ? pooled_tile<F>(w, a, block, place, sums)
+    : moments ? result_tile<F, true>(w, a, block, place, sums, moments)
+              : result_tile<F, false>(w, a, block, place, sums, moments);
   }
 }
 
@@ -159,7 +177,8 @@ void run_private(const Winograd& w, const Arguments& a) {
     const int64_t first = band * w.band, last = least(first + w.band, w.count());
     transform_band<F>(w, a, first, last, source);
     for (int64_t b = 0; b < w.out_blocks; ++b)
-      multiply<F>(w, a, block_of(w, b), first, last, source, source + w.source_floats());
+      multiply<F>(w, a, block_of(w, b), first, last, source, source + w.source_floats(),
+                  moments_part(w.moments, a, band));
   });
 }
 
@@ -175,7 +194,8 @@ void run_shared(const Winograd& w, const Arguments& a) {
     parallel_for(w.out_blocks * groups, [&](int64_t chunk, int thread) {
       const int64_t t0 = part(count, chunk % groups, groups), t1 = part(count, chunk % groups + 1, groups);
       multiply<F>(w, a, block_of(w, chunk / groups), first + t0, first + t1, source + t0 * w.pitch,
-                  source + w.source_floats() + thread * w.thread_floats());
+                  source + w.source_floats() + thread * w.thread_floats(),
+                  moments_part(w.moments, a, w.groups_before(first / w.band) + chunk % groups));
     });
   }
 }
@@ -197,6 +217,7 @@ void pack(const Winograd& w, const Arguments& a) {
 
 void run(const Winograd& w, const Arguments& a) {
   with_filter(w, [&]<class F>() { w.shared ? run_shared<F>(w, a) : run_private<F>(w, a); });
+  leave_moments(w.moments, a);
 }
 
 }  // namespace
