@@ -57,6 +57,7 @@ Graph training_graph(const Config& config, Size size) {
   fuse(graph);
   fuse_losses(graph);
   differentiate(graph, graph.find("loss"));
+  fuse_moments(graph, precision_of(config));
   defer_batch_norms(graph);
   recompute(graph, recompute_of(config), precision_of(config));
   return graph;

@@ -45,21 +45,32 @@ void normalise(const Arguments& a, int64_t c, const Line& line) {
   });
 }
 
+struct MeanAndVariance {
+  double mean, variance;
+};
+// Of a channel of x: what the convolution before has taken, where it has.
+template <class T>
+MeanAndVariance moments_of(const Arguments& a, int64_t c) {
+  const View& x = a.src[0].view;
+  if (a.src.size() > 1) return {a.src[1].view.as<double>()[c], a.src[1].view.as<double>()[x.shape.c + c]};
+  const auto count = static_cast<double>(x.shape.pixels());
+  const double mean =
+      sum_over_pixels<T>(x.shape, [&](int64_t n, int64_t i, int64_t j) { return value_of(x.at<T>(n, i, j)[c]); }) /
+      count;
+  const auto squared = [&](int64_t n, int64_t i, int64_t j) {
+    const double centred = value_of(x.at<T>(n, i, j)[c]) - mean;
+    return centred * centred;
+  };
+  return {mean, sum_over_pixels<T>(x.shape, squared) / count};
+}
+
 template <class T>
 void forward_training(const BatchNormSpec& s, const Arguments& a) {
   const View& x = a.src[0].view;
   const auto count = static_cast<double>(x.shape.pixels());
   if (count < 2) throw UsageError("batch norm over one value per channel: use a larger batch or crop");
   for (int64_t c = 0; c < x.shape.c; ++c) {
-    const double mean =
-        sum_over_pixels<T>(x.shape, [&](int64_t n, int64_t i, int64_t j) { return value_of(x.at<T>(n, i, j)[c]); }) /
-        count;
-    const double variance = sum_over_pixels<T>(x.shape,
-                                               [&](int64_t n, int64_t i, int64_t j) {
-                                                 const double centred = value_of(x.at<T>(n, i, j)[c]) - mean;
-                                                 return centred * centred;
-                                               }) /
-                            count;
+    const auto [mean, variance] = moments_of<T>(a, c);
     const double inverse_deviation = 1 / std::sqrt(variance + s.eps);
     T &running_mean = channel<T>(a.parameters[2], c), &running_var = channel<T>(a.parameters[3], c);
     running_mean = element_of<T>((1 - s.momentum) * value_of(running_mean) + s.momentum * mean);

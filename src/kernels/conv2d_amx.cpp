@@ -237,6 +237,7 @@ AmxCorrelation plan_correlation(const Convolution& conv, const Problem& problem)
 
 std::string declines(const Convolution& conv, const Problem& problem) {
   if (problem.precision == Precision::strict) return "precision strict: it multiplies floats in parts";
+  if (problem.moments) return declines_moments;
   return declines_dense(conv, problem);
 }
 
@@ -271,10 +272,7 @@ Kernel amx_kernel(const Convolution& conv, const Problem& problem) {
     kernel.packed_bytes = 4 * g->steps * g->channel_blocks() * lanes * round_up(g->dst.c, 16);
     kernel.pack = [g, &entries](const Arguments& a) { entries.pack(*g, a); };
   }
-  kernel.run = [g, &entries](const Arguments& a) {
-    entries.gather(*g, a);
-    take_moments<float>(a);
-  };
+  kernel.run = [g, &entries](const Arguments& a) { entries.gather(*g, a); };
   return kernel;
 }
 

@@ -181,17 +181,16 @@ Kernel implicit_gemm(const Convolution& conv, const Problem& problem) {
     return kernel;
   }
   const auto g =
-      std::make_shared<const Gather>(plan_gather(conv, problem, (problem.pass == Pass::forward) != conv.transposed));
+      std::make_shared<Gather>(plan_gather(conv, problem, (problem.pass == Pass::forward) != conv.transposed));
   kernel.scratch_bytes = 4 * threads * g->thread_floats();
+  g->moments = plan_moments(kernel, problem,
+                            std::max<int64_t>(g->pointwise ? Gather::pointwise_chunks : 1, g->dst.n * g->bands));
   const Entry<Gather> run = PIXELWISE_PICK(problem.isa, gather), pack = PIXELWISE_PICK(problem.isa, gather_pack);
   if (g->prepacked) {
     kernel.packed_bytes = 4 * conv.kernel.h * conv.kernel.w * g->src.c * round_up(g->dst.c, lanes_of(problem.isa));
     kernel.pack = [g, pack](const Arguments& a) { pack(*g, a); };
   }
-  kernel.run = [g, run](const Arguments& a) {
-    run(*g, a);
-    take_moments<float>(a);
-  };
+  kernel.run = [g, run](const Arguments& a) { run(*g, a); };
   return kernel;
 }
 
@@ -215,6 +214,7 @@ Kernel few_channels(const Convolution& conv, const Problem& problem) {
   f.slabs = std::min<int64_t>(f.coarse.n * f.bands, 16);
   const int64_t threads = std::max(1, problem.threads), slab_floats = weights ? f.slabs * f.sum_floats() : 0;
   kernel.scratch_bytes = 4 * (slab_floats + threads * f.thread_floats());
+  f.moments = plan_moments(kernel, problem, f.coarse.n * f.bands);
   const Entry<FewChannels> run =
       weights ? PIXELWISE_PICK(problem.isa, few_channels_weights) : PIXELWISE_PICK(problem.isa, few_channels);
   if (!weights) {
@@ -222,10 +222,7 @@ Kernel few_channels(const Convolution& conv, const Problem& problem) {
     kernel.packed_bytes = 4 * f.sum_floats();
     kernel.pack = [f, pack](const Arguments& a) { pack(f, a); };
   }
-  kernel.run = [f, run, weights](const Arguments& a) {
-    run(f, a);
-    if (!weights) take_moments<float>(a);
-  };
+  kernel.run = [f, run](const Arguments& a) { run(f, a); };
   return kernel;
 }
 
@@ -248,19 +245,17 @@ Kernel depthwise(const Convolution& conv, const Problem& problem) {
   d->w = axis(conv.kernel.w, conv.stride.w, conv.pad.w, conv.dilation.w, map.w);
   // Neighbouring rows share what they read: a chunk has a few of them. A slab adds up some thousand pixels in floats.
   const int64_t rows = map.n * map.h;
-  d->chunks = std::clamp<int64_t>(rows / 4, std::min<int64_t>(rows, 8), 32);
+  d->chunks = std::clamp<int64_t>(rows / 4, std::min<int64_t>(rows, 8), Depthwise::most_chunks);
   if (weights) {
     const int64_t sum_bytes = 4 * conv.kernel.h * conv.kernel.w * round_up(map.c, lanes_of(problem.isa));
     const int64_t most_slabs = std::min(d->chunks, std::max<int64_t>(1, slab_bytes / sum_bytes));
     d->slabs = std::clamp<int64_t>(map.pixels() / 2048, 1, most_slabs);
     kernel.scratch_bytes = d->slabs * sum_bytes;
   }
+  d->moments = plan_moments(kernel, problem, Depthwise::most_chunks);
   const Entry<Depthwise> run =
       weights ? PIXELWISE_PICK(problem.isa, depthwise_weights) : PIXELWISE_PICK(problem.isa, depthwise);
-  kernel.run = [d, run, weights](const Arguments& a) {
-    run(*d, a);
-    if (!weights) take_moments<float>(a);
-  };
+  kernel.run = [d, run](const Arguments& a) { run(*d, a); };
   return kernel;
 }
 

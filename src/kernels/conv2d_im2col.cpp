@@ -52,6 +52,8 @@ Kernel im2col_kernel(const Convolution& conv, const Problem& problem) {
     kernel.declined = format("{} groups: it is for 1", conv.groups);
   else if (pools(problem))
     kernel.declined = declines_pooling;
+  else if (problem.moments)
+    kernel.declined = declines_moments;
   if (!kernel.declined.empty()) return kernel;
   const int64_t height = problem.dst[0].shape.h, width = problem.dst[0].shape.w, images = problem.dst[0].shape.n;
   const int64_t floats = width * (conv.kernel.h * conv.kernel.w * conv.fine_channels + conv.coarse_channels);
@@ -60,7 +62,6 @@ Kernel im2col_kernel(const Convolution& conv, const Problem& problem) {
     parallel_for(images * height, [&](int64_t chunk, int thread) {
       im2col_row(conv, a, chunk / height, chunk % height, reinterpret_cast<float*>(a.scratch) + thread * floats);
     });
-    take_moments<float>(a);
   };
   return kernel;
 }

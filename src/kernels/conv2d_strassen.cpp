@@ -70,15 +70,13 @@ Kernel strassen_kernel(const Convolution& conv, const Problem& problem) {
   Kernel kernel{"strassen"};
   kernel.declined = declines(conv, problem);
   if (!kernel.declined.empty()) return kernel;
-  const auto s = std::make_shared<const Strassen>(plan(conv, problem));
+  const auto s = std::make_shared<Strassen>(plan(conv, problem));
   kernel.scratch_bytes = 4 * std::max(1, problem.threads) * (s->left_floats() + s->sum_floats());
+  s->moments = plan_moments(kernel, problem, s->bands);
   kernel.packed_bytes = packed_bytes(*s);
   const Entries entries = entries_of(problem.isa);
   kernel.pack = [s, entries](const Arguments& a) { entries.pack(*s, a); };
-  kernel.run = [s, entries](const Arguments& a) {
-    entries.run(*s, a);
-    take_moments<float>(a);
-  };
+  kernel.run = [s, entries](const Arguments& a) { entries.run(*s, a); };
   return kernel;
 }
 

@@ -183,16 +183,14 @@ Kernel winograd_kernel(const Convolution& conv, const Problem& problem, const Al
     kernel.run = [w, &entries](const Arguments& a) { entries.weights(w, a); };
     return kernel;
   }
-  const Winograd w = plan(conv, problem, f);
+  Winograd w = plan(conv, problem, f);
   kernel.scratch_bytes = 4 * ((w.shared ? w.source_floats() : 0) + std::max(1, problem.threads) * w.thread_floats());
+  w.moments = plan_moments(kernel, problem, w.groups_before(w.bands()));
   if (w.prepacked || w.packed_taps) {
     kernel.packed_bytes = 4 * w.packed_floats();
     kernel.pack = [w, &entries](const Arguments& a) { entries.pack(w, a); };
   }
-  kernel.run = [w, &entries](const Arguments& a) {
-    entries.run(w, a);
-    take_moments<float>(a);
-  };
+  kernel.run = [w, &entries](const Arguments& a) { entries.run(w, a); };
   return kernel;
 }
 

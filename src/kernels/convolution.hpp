@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "kernels/plain.hpp"
+#include "kernels/vector/moments_plan.hpp"
 #include "pixelwise/core/checked.hpp"
 #include "pixelwise/kernels/kernel.hpp"
 
@@ -50,6 +51,14 @@ void prefer_measured(Candidates& candidates, const Conv2dSpec& spec, const Probl
 /// Is the result max pooled on its way out? Why most kernels decline it.
 inline bool pools(const Problem& problem) { return problem.pass == Pass::forward && problem.dst.size() > 1; }
 inline constexpr const char* declines_pooling = "it does not pool its result";
+inline constexpr const char* declines_moments = "it does not take the moments of its result";
+/// A kernel's scratch, and behind it room for so many partial sums of its results, where their moments are wanted.
+inline MomentsPlan plan_moments(Kernel& kernel, const Problem& problem, int64_t parts) {
+  if (!problem.moments) return {};
+  MomentsPlan m{parts, round_up(problem.dst[0].shape.c, 64), round_up(kernel.scratch_bytes, 64)};
+  kernel.scratch_bytes = m.offset + m.bytes();
+  return m;
+}
 
 /// Floats in a vector.
 constexpr int64_t lanes_of(Isa isa) { return isa >= Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4; }
@@ -83,12 +92,13 @@ void leave(const Arguments& a, int64_t n, int64_t y, int64_t x, int64_t c, doubl
   put(a.dst[0].view.at<T>(n, y, x)[c], finished<T>(a.epilogue, n, y, x, c, value), a.dst[0].mode);
 }
 
-/// Mean and biased variance of dst per channel.
+/// dst[1] = mean and biased variance of dst[0] per channel, where they are wanted.
 template <class T>
 void take_moments(const Arguments& a) {
-  if (!a.epilogue.moments) return;
+  if (a.dst.size() < 2) return;
   const View& dst = a.dst[0].view;
   const auto count = static_cast<double>(dst.shape.pixels());
+  double *means = a.dst[1].view.as<double>(), *variances = means + dst.shape.c;
   for (int64_t c = 0; c < dst.shape.c; ++c) {
     double sum = 0, squares = 0;
     for_each_pixel(dst.shape, [&](int64_t n, int64_t y, int64_t x) { sum += value_of(dst.at<T>(n, y, x)[c]); });
@@ -96,8 +106,8 @@ void take_moments(const Arguments& a) {
       const double centred = value_of(dst.at<T>(n, y, x)[c]) - sum / count;
       squares += centred * centred;
     });
-    a.epilogue.moments->mean[c] = sum / count;
-    a.epilogue.moments->variance[c] = squares / count;
+    means[c] = sum / count;
+    variances[c] = squares / count;
   }
 }
 

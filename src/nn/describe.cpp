@@ -18,6 +18,7 @@ std::vector<NodeRow> node_rows(const Graph& graph, const Plan& plan, Range nodes
     if (node.residual != no_value) row.op += "+add";
     if (node.act != Activation::none) row.op += "+act";
     if (node.max_pool) row.op += "+pool";
+    if (node.moments) row.op += "+moments";
     for_each_read(node, [&](ValueId id) {
       if (node.pass == Pass::forward && !node.replay && graph.at(id).storage == Storage::parameter)
         row.parameters += graph.at(id).shape.count();

@@ -72,6 +72,14 @@ bool fuse_sum(Graph& graph, const Node& node) {
   });
 }
 
+// Does the kernel that serves a node best do more for it, too?
+bool same_kernel(const Graph& graph, const Node& more, const Node& node, Precision precision) {
+  const auto best = [&](const Node& of) {
+    return std::string(select(operator_of(of.spec).kernels(of.spec, problem_of(graph, of, precision))).name);
+  };
+  return best(more) == best(node);
+}
+
 bool fold_max_pool(Graph& graph, const Node& node, Precision precision) {
   const auto* pool = std::get_if<MaxPool2dSpec>(&node.spec);
   if (!pool || pool->kernel != Size{2, 2} || pool->stride != Size{2, 2} || pool->pad != Size{0, 0}) return false;
@@ -84,11 +92,7 @@ bool fold_max_pool(Graph& graph, const Node& node, Precision precision) {
   Node pooled = conv;
   pooled.max_pool = true;
   pooled.dst[0] = node.dst[0];
-  // Only where the kernel that serves the convolution best can do it.
-  const auto best = [&](const Node& of) {
-    return std::string(select(operator_of(of.spec).kernels(of.spec, problem_of(graph, of, precision))).name);
-  };
-  if (best(pooled) != best(conv)) return false;
+  if (!same_kernel(graph, pooled, conv, precision)) return false;
   conv = std::move(pooled);
   return true;
 }
@@ -126,6 +130,10 @@ void defer(Graph& graph, const Node& norm) {
   graph.at(y).deferred = true;
 }
 
+bool is_convolution(const Node& node) {
+  return std::holds_alternative<Conv2dSpec>(node.spec) || std::holds_alternative<ConvTranspose2dSpec>(node.spec);
+}
+
 }  // namespace
 
 void fuse(Graph& graph) {
@@ -140,6 +148,32 @@ void fold(Graph& graph) {
 
 void fold_max_pools(Graph& graph, Precision precision) {
   move_nodes(graph, [precision](Graph& g, const Node& node) { return fold_max_pool(g, node, precision); });
+}
+
+void fuse_moments(Graph& graph, Precision precision) {
+  for (Node& norm : graph.nodes) {
+    const auto* spec = std::get_if<BatchNormSpec>(&norm.spec);
+    if (!spec || spec->phase != Phase::training || norm.pass != Pass::forward) continue;
+    const int i = writer(graph, norm.src[0].value);
+    Node* conv = i < 0 ? nullptr : &graph.nodes[static_cast<size_t>(i)];
+    if (!conv || !is_convolution(*conv) || conv->act != Activation::none || conv->moments) continue;
+    const Value& result = graph.at(norm.src[0].value);
+    Value moments;
+    moments.name = result.name + ".moments";
+    moments.type = Type::f64;
+    moments.shape = {1, 1, 1, 2 * result.shape.c};
+    const auto id = static_cast<ValueId>(graph.values.size());
+    Node summed = *conv;
+    summed.moments = true;
+    summed.dst.push_back({id});
+    graph.values.push_back(std::move(moments));
+    if (same_kernel(graph, summed, *conv, precision)) {
+      *conv = std::move(summed);
+      norm.src.push_back({id});
+    } else {
+      graph.values.pop_back();
+    }
+  }
 }
 
 void defer_batch_norms(Graph& graph) {

@@ -48,6 +48,8 @@ Problem problem_of(const Graph& graph, const Node& node, Precision precision) {
   problem.pass = node.pass;
   for (const Input& input : node.src) problem.src.push_back(desc(input.value));
   for (const Output& output : node.dst) problem.dst.push_back(desc(output.value));
+  problem.moments = node.moments;
+  if (node.moments) problem.dst.pop_back();
   for (const ValueId parameter : node.parameters) problem.parameters.push_back(desc(parameter));
   if (node.max_pool) problem.dst.insert(problem.dst.begin(), operator_of(node.spec).infer(graph, node)[0]);
   problem.isa = isa();

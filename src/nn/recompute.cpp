@@ -118,6 +118,8 @@ class Recomputation {
   void replay(Node node) {
     const auto* norm = std::get_if<BatchNormSpec>(&node.spec);
     if (norm && norm->phase == Phase::training) node = normalisation(node);
+    if (node.moments) node.dst.pop_back();
+    node.moments = false;
     take_twins(node);
     for (Output& output : node.dst) output.value = make_twin(output.value);
     node.name += ".replay";

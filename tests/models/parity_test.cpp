@@ -85,6 +85,7 @@ struct Network {
     fuse(graph);
     fuse_losses(graph);
     differentiate(graph, loss);
+    fuse_moments(graph, Precision::fp32);
     defer_batch_norms(graph);
     parameters.ensure(graph, 1);
     for (Parameter* parameter : parameters.all()) fill_parameter(*parameter);

@@ -30,6 +30,7 @@ Graph training_graph(const std::string& model) {
   fuse(graph);
   fuse_losses(graph);
   differentiate(graph, loss);
+  fuse_moments(graph, Precision::fp32);
   defer_batch_norms(graph);
   return graph;
 }

@@ -283,16 +283,17 @@ TEST(DeferBatchNorms, ConvolutionsNormaliseWhatTheyRead) {
             make_plan(plain, plain.all(), Precision::fp32).arena_bytes);
 }
 
-TEST(DeferBatchNorms, NothingElseChanges) {
+// Gradients and running statistics are the same after `pass` has changed the graph.
+void expect_same_results(void (*pass)(Graph&)) {
   for (const Type type : {Type::f64, Type::f32}) {
     for (const char* kernels : {"", "im2col", "implicit_gemm,depthwise", "definition"}) {
       if (type == Type::f64 && *kernels) continue;
       force_kernels(kernels);
       const Graph plain = normalised_graph(type);
-      Graph deferred = plain;
-      defer_batch_norms(deferred);
+      Graph changed = plain;
+      pass(changed);
       std::vector<std::vector<double>> results;
-      for (const Graph& graph : {plain, deferred}) {
+      for (const Graph& graph : {plain, changed}) {
         Parameters parameters;
         Executor executor = executor_of(graph, parameters);
         fill_labels(executor.view("labels"), 4);
@@ -314,6 +315,42 @@ TEST(DeferBatchNorms, NothingElseChanges) {
     }
   }
   force_kernels("");
+}
+
+TEST(DeferBatchNorms, NothingElseChanges) { expect_same_results(defer_batch_norms); }
+
+std::string summed_by_their_kernels(const Graph& graph) {
+  std::string names;
+  for (const Node& node : graph.nodes) names += node.moments ? node.name + " " : "";
+  return names;
+}
+
+TEST(FuseMoments, ConvolutionsTakeThem) {
+  force_kernels("implicit_gemm,depthwise");
+  Graph graph = normalised_graph(Type::f32);
+  fuse_moments(graph, Precision::fp32);
+  EXPECT_EQ(summed_by_their_kernels(graph), "n1.conv n2.conv n3.conv n4.conv n5.conv last ");
+  for (const Node& node : graph.nodes) {
+    const bool norm = std::holds_alternative<BatchNormSpec>(node.spec) && node.pass == Pass::forward;
+    EXPECT_TRUE(!norm || node.src.size() == 2) << node.name;
+  }
+  force_kernels("");
+}
+
+TEST(FuseMoments, OnlyWhereTheBestKernelCan) {
+  force_kernels("im2col");
+  Graph graph = normalised_graph(Type::f32);
+  fuse_moments(graph, Precision::fp32);
+  EXPECT_EQ(summed_by_their_kernels(graph), "n5.conv ");  // depthwise, which im2col does not serve
+  force_kernels("");
+}
+
+TEST(FuseMoments, NothingElseChanges) {
+  expect_same_results([](Graph& graph) { fuse_moments(graph, Precision::fp32); });
+  expect_same_results([](Graph& graph) {
+    fuse_moments(graph, Precision::fp32);
+    defer_batch_norms(graph);
+  });
 }
 
 }  // namespace

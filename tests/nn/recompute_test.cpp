@@ -50,6 +50,7 @@ Graph net(Type type, bool losses_fused = true, Shape shape = {2, 24, 20, 3}) {
   fuse(graph);
   if (losses_fused) fuse_losses(graph);
   differentiate(graph, loss);
+  fuse_moments(graph, Precision::fp32);
   defer_batch_norms(graph);
   return graph;
 }

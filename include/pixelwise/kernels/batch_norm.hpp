@@ -7,7 +7,8 @@ namespace pixelwise {
 /// forward:  src = {x}, parameters = {weight, bias, running_mean, running_var}; training: dst = {y, mean,
 ///           inverse_deviation, scale, shift} (the last four {1, 1, 1, C}), running statistics are updated; y =
 ///           act(scale x + shift + residual), residual and act from the epilogue. Where dst[0] is a null View, y is
-///           left to its readers. inference: dst = {y}, from the running statistics. (Where there was a residual, the
+///           left to its readers. A second src holds the moments of x, where the convolution before has taken them
+///           (Problem::moments). inference: dst = {y}, from the running statistics. (Where there was a residual, the
 ///           gradient behind it and its activation is the diff_y of backward.)
 /// backward: src = {x, diff_y, mean, inverse_deviation, scale, shift}, dst = {diff_x, diff_weight,
 ///           diff_bias}. epilogue.gate_act names the activation that forward applied: diff_y counts only

@@ -9,7 +9,8 @@ namespace pixelwise {
 /// backward_weights: src = {x, diff_y}, dst = {diff_weights, diff_bias?}.
 /// A forward Problem may have a second dst, the map that y is max pooled to, by 2x2 with stride 2 (without padding; at
 /// an odd edge a window has one row or column, or there is none): Arguments::dst[0] is then that map, and y is not
-/// written. Weights are {O, kh, kw, I / groups}, or {1, kh, kw, O} where groups == I == O (depthwise).
+/// written. Where Problem::moments is set, the mean and the variance of y go to Arguments::dst[1]. Weights are {O, kh,
+/// kw, I / groups}, or {1, kh, kw, O} where groups == I == O (depthwise).
 Candidates conv2d_kernels(const Conv2dSpec& spec, const Problem& problem);
 /// The same in the order that rules of shapes give; conv2d_kernels then lets the table of measured kernels
 /// (conv2d_table.hpp) put another one first.

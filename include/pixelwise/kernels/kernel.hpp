@@ -25,12 +25,6 @@ struct Destination {
   Mode mode = Mode::write;
 };
 
-/// Statistics of a convolution's output, per channel: centred sums in double, per chunk, merged in chunk order.
-struct Moments {
-  double* mean = nullptr;      ///< C values
-  double* variance = nullptr;  ///< C values, biased
-};
-
 /// What is done to dst[0] as it leaves the kernel: dst = act(scale * result + shift + residual) * act'(gate), scale and
 /// shift per channel (both or none). The gate is the activation's *output*: act'(gate) is 1 where 0 < gate (and gate <
 /// 6 for relu6), else 0.
@@ -40,7 +34,6 @@ struct Epilogue {
   Activation act = Activation::none;
   View gate;
   Activation gate_act = Activation::none;
-  Moments* moments = nullptr;
 };
 
 /// Keys of the random numbers of one step (dropout).
@@ -86,6 +79,9 @@ struct Problem {
   std::vector<TensorDesc> src, dst, parameters;
   Isa isa = Isa::baseline;
   Precision precision = Precision::fp32;
+  /// Is a convolution to take the statistics of its result as it leaves? Mean and biased variance of each channel go to
+  /// Arguments::dst[1], 2C doubles (which is not among `dst` here). The epilogue is empty, and the result written.
+  bool moments = false;
   bool fixed_parameters = false;  ///< inference: what a kernel makes of the parameters is made once, and kept
   int threads = 1;
 };

@@ -25,6 +25,10 @@ void fold(Graph& graph);
 /// convolution best (with this precision) can do that. The map that is pooled is then never in memory.
 void fold_max_pools(Graph& graph, Precision precision);
 
+/// After fuse and differentiate: a convolution whose result a batch norm takes the statistics of takes them as the
+/// result leaves it (Node::moments), where the kernel that serves it best (with this precision) can do that.
+void fuse_moments(Graph& graph, Precision precision);
+
 /// After fuse and differentiate: a batch norm that is read by convolutions alone (forward, and for the gradients of
 /// their weights) only takes the statistics; the convolutions normalise and activate what they pack. Its result is
 /// neither written nor kept for backward.

@@ -88,6 +88,7 @@ struct Node {
   Activation act = Activation::none;       ///< of dst[0], fused (Epilogue::act)
   ValueId residual = no_value;             ///< Epilogue::residual
   bool max_pool = false;                   ///< of dst[0], 2x2 of stride 2, after the activation, folded
+  bool moments = false;                    ///< of dst[0], taken as it leaves: dst[1] (Problem::moments)
   ValueId gate = no_value;                 ///< Epilogue::gate
   Activation gate_act = Activation::none;  ///< Epilogue::gate_act
 };

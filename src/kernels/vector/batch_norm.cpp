@@ -85,6 +85,26 @@ void sample_mean(const View& x, double* sums, float* mean) {
   for (int64_t c = 0; c < x.shape.c; ++c) mean[c] = static_cast<float>(sums[c] / static_cast<double>(samples));
 }
 
+// moments = mean and variance of x, C of each; `about` is scratch for C floats.
+void sum_moments(const BatchNormJob& job, const Arguments& a, double* moments, float* about) {
+  const View x = a.src[0].view;
+  const auto count = static_cast<double>(x.shape.n * x.shape.h * x.shape.w);
+  // Shifted to about the mean, so that sum of squares - square of sum loses nothing.
+  sample_mean(x, moments, about);
+  all_sums(job, x.shape, a, moments,
+           [&](int64_t n, int64_t i, int64_t j, int64_t c, int64_t left, vfloat& sum, vfloat& squares) {
+             const vfloat shifted = load_some(x.at<float>(n, i, j) + c, left) - load_some(about + c, left);
+             sum += shifted;
+             squares = fma(shifted, shifted, squares);
+           });
+  for (int64_t c = 0; c < x.shape.c; ++c) {
+    const double shifted = moments[c] / count;
+    const double raw = moments[x.shape.c + c] / count - shifted * shifted;
+    moments[c] = shifted + about[c];
+    moments[x.shape.c + c] = raw > 0 || raw != raw ? raw : 0;
+  }
+}
+
 // y = act(x * scale + shift + residual)
 void apply(const BatchNormJob& job, const Arguments& a, const float* scale, const float* shift) {
   const View x = a.src[0].view, y = a.dst[0].view, residual = a.epilogue.residual;
@@ -124,17 +144,10 @@ void batch_norm_forward(const BatchNormJob& job, const Arguments& a) {
     }
     return apply(job, a, factors, factors + channels);
   }
-  // Shifted to about the mean, so that sum of squares - square of sum loses nothing.
-  sample_mean(x, total, factors);
-  all_sums(job, x.shape, a, total,
-           [&](int64_t n, int64_t i, int64_t j, int64_t c, int64_t left, vfloat& sum, vfloat& squares) {
-             const vfloat shifted = load_some(x.at<float>(n, i, j) + c, left) - load_some(factors + c, left);
-             sum += shifted;
-             squares = fma(shifted, shifted, squares);
-           });
+  const double* moments = a.src.size() > 1 ? a.src[1].view.as<double>() : total;
+  if (a.src.size() < 2) sum_moments(job, a, total, factors);
   for (int64_t c = 0; c < channels; ++c) {
-    const double shifted = total[c] / count, mean = shifted + factors[c];
-    const double raw = total[channels + c] / count - shifted * shifted, variance = raw > 0 || raw != raw ? raw : 0;
+    const double mean = moments[c], variance = moments[channels + c];
     const double inverse = 1 / std::sqrt(variance + job.eps);
     running_mean[c] = static_cast<float>((1 - job.momentum) * running_mean[c] + job.momentum * mean);
     running_var[c] =

@@ -3,6 +3,7 @@
 // byte: what counts is that maps are walked through in the order of memory, and each row is read while it is in a
 // cache.
 #include "kernels/vector/depthwise.hpp"
+#include "kernels/vector/moments.hpp"
 
 namespace pixelwise::PIXELWISE_ISA {
 namespace {
@@ -11,7 +12,6 @@ namespace {
 // weights where there are 32.
 constexpr int block_rows = PIXELWISE_ISA_LEVEL == 2 ? 4 : 2, block_columns = 4;
 constexpr int pixels_at_once = 4;  // of those that no block serves
-constexpr int64_t most_chunks = 32;
 
 // Neighbouring destination pixels that meet the same taps: the first tap's source pixel and weights of the first of
 // them, the steps from tap to tap (row, column) and from pixel to pixel; where the sums go.
@@ -23,6 +23,7 @@ struct Run {
   float* dst;
   const float *residual, *gate;
   int64_t dst_pixel, residual_pixel, gate_pixel;
+  MomentsPart moments;
 };
 
 // Asks for what the next X pixels will be the first to read: the processor's own prefetcher loses track where a map has
@@ -63,6 +64,15 @@ template <int X, int V, bool Whole>
     }
   }
   if (Whole) fetch_next<X, V>(r, c);
+  if (r.moments) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      Spread spread{sum[0][v]};
+#pragma GCC unroll 4
+      for (int x = 1; x < X; ++x) spread.add(sum[x][v]);
+      r.moments.add(c + v * lanes, spread, X);
+    }
+  }
   const Writer write(a.dst[0]);
 #pragma GCC unroll 4
   for (int x = 0; x < X; ++x) {
@@ -100,7 +110,8 @@ void run_pixels(Run r, const Arguments& a, int64_t count, int64_t c, int64_t cha
 }
 
 // Row y of image n of the destination, channels from c.
-void depthwise_row(const Depthwise& d, const Arguments& a, int64_t n, int64_t y, int64_t c) {
+void depthwise_row(const Depthwise& d, const Arguments& a, int64_t n, int64_t y, int64_t c,
+                   const MomentsPart& moments) {
   const View &src = a.src[0].view, &weights = a.parameters[0], &dst = a.dst[0].view;
   const Epilogue& e = a.epilogue;
   const AxisPhase& h = d.h.phase[y % d.h.step];
@@ -130,6 +141,7 @@ void depthwise_row(const Depthwise& d, const Arguments& a, int64_t n, int64_t y,
       r.dst = dst.at<float>(n, y, to);
       r.residual = e.residual ? e.residual.at<float>(n, y, to) : nullptr;
       r.gate = e.gate ? e.gate.at<float>(n, y, to) : nullptr;
+      r.moments = moments;
       run_pixels(r, a, columns.end - first, c, dst.shape.c);
     });
   }
@@ -145,6 +157,7 @@ struct Block {
   const float *residual, *gate;
   int64_t rows, columns;
   int64_t dst_row, dst_column, residual_row, residual_column, gate_row, gate_column;
+  MomentsPart moments;
 };
 
 // The sums of channels [c, c + lanes) of a pixel leave.
@@ -209,6 +222,11 @@ template <int Rows, int Columns, int Step, bool Whole>
           if (Whole || (y < b.rows && x < b.columns)) fn(y, x);
         }
     };
+    if (b.moments) {
+      Spread spread{sum[0][0]};
+      for_pixels([&](int y, int x) { spread.add(sum[y][x]); });
+      b.moments.add(c, spread, b.rows * b.columns);
+    }
     if (!direct) {
       for_pixels([&](int y, int x) { leave(b, a, y, x, c, sum[y][x]); });
       continue;
@@ -267,7 +285,7 @@ Block block_of(const Depthwise& d, const Arguments& a, const AxisPhase& h, const
 
 // A block of rows of one row phase, from row q of the phase, image n: `vectors` vectors of channels from c.
 void row_of_blocks(const Depthwise& d, const Arguments& a, const AxisPhase& h, const RowBlocks& blocks, int64_t n,
-                   int64_t q, int64_t c, int64_t vectors) {
+                   int64_t q, int64_t c, int64_t vectors, const MomentsPart& moments) {
   const View &src = a.src[0].view, &dst = a.dst[0].view;
   const Epilogue& e = a.epilogue;
   const int64_t rows = blocks.rows_before(h.count, q), y = q * d.h.stride + h.first_shift;
@@ -285,7 +303,7 @@ void row_of_blocks(const Depthwise& d, const Arguments& a, const AxisPhase& h, c
       if (columns == 0) continue;
       Block b = block_of(d, a, h, w, down.apart, across.apart);
       const int64_t src_columns = (columns - 1) * across.step + w.taps;
-      b.rows = rows, b.columns = columns, b.src_rows = inside_rows;
+      b.rows = rows, b.columns = columns, b.src_rows = inside_rows, b.moments = moments;
       b.src_columns = inside(0, src_columns, w.shift_step, x, src.shape.w);
       const int64_t to_y = h.offset + q * d.h.step, to_x = w.offset + first * d.w.step;
       b.src = src.at<float>(n, y, x), b.dst = dst.at<float>(n, to_y, to_x);
@@ -306,15 +324,19 @@ void depthwise_blocks(const Depthwise& d, const Arguments& a) {
   const Shape dst = a.dst[0].view.shape;
   const int64_t vectors = dst.c / lanes, groups = (vectors + vectors_at_once - 1) / vectors_at_once;
   const RowBlocks blocks(d.h, sharing_of(d.h).apart, block_rows);
-  const int64_t items = groups * dst.n * blocks.all(), chunks = least(items, most_chunks);
+  const int64_t items = groups * dst.n * blocks.all(), chunks = least(items, Depthwise::most_chunks);
   parallel_for(chunks, [&](int64_t chunk, int) {
+    const MomentsPart moments = moments_part(d.moments, a, chunk);
+    if (moments) moments.begin(0, vectors * lanes);
     for (int64_t item = part(items, chunk, chunks); item < part(items, chunk + 1, chunks); ++item) {
       const int64_t group = item / blocks.all() / dst.n, n = item / blocks.all() % dst.n;
       const int64_t first = part(vectors, group, groups), some = part(vectors, group + 1, groups) - first;
       for (int64_t phase = 0; phase < d.h.phases; ++phase)
-        row_of_blocks(d, a, d.h.phase[phase], blocks, n, blocks.first(item % blocks.all()), first * lanes, some);
+        row_of_blocks(d, a, d.h.phase[phase], blocks, n, blocks.first(item % blocks.all()), first * lanes, some,
+                      moments);
     }
   });
+  leave_moments(d.moments, a, chunks, 0, vectors * lanes);
 }
 
 }  // namespace
@@ -326,9 +348,12 @@ void depthwise(const Depthwise& d, const Arguments& a) {
   const int64_t rows = dst.n * dst.h, c = blocks ? dst.c / lanes * lanes : 0;
   if (c == dst.c) return;
   parallel_for(d.chunks, [&](int64_t chunk, int) {
+    const MomentsPart moments = moments_part(d.moments, a, chunk);
+    if (moments) moments.begin(c, dst.c - c);
     for (int64_t row = part(rows, chunk, d.chunks); row < part(rows, chunk + 1, d.chunks); ++row)
-      depthwise_row(d, a, row / dst.h, row % dst.h, c);
+      depthwise_row(d, a, row / dst.h, row % dst.h, c, moments);
   });
+  leave_moments(d.moments, a, d.chunks, c, dst.c);
 }
 
 }  // namespace pixelwise::PIXELWISE_ISA

@@ -16,10 +16,11 @@ int64_t width_at(const FewChannels& f, int64_t o0) { return f.coarse.c - o0 <= l
 struct Band {
   int64_t n, q0, q1;
   const float* fine;
+  MomentsPart moments;
 };
 Band pack_band(const FewChannels& f, const Source& fine, int64_t index, float* to) {
   const int64_t q0 = index % f.bands * f.rows;
-  const Band band{index / f.bands, q0, least(q0 + f.rows, f.coarse.h), to};
+  const Band band{index / f.bands, q0, least(q0 + f.rows, f.coarse.h), to, {}};
   const int64_t rows = (band.q1 - q0 - 1) * f.stride.h + f.kernel.h;
   pack_rectangle(fine, band.n, q0 * f.stride.h - f.pad.h, rows, -f.pad.w, f.columns(), 0, f.fine.c, to);
   return band;
@@ -62,6 +63,7 @@ template <int M, int V>
       for (int v = 0; v < V; ++v) fn(m, v);
   };
   for_vectors([&](int m, int v) { c[m][v] = load(bias + v * lanes) + c[m][v]; });
+  if (r.moments) add_moments(r, c);
   float* to = r.to;
   const int64_t pixel = r.pixel;
   if (r.scale || r.act != Activation::none || r.last < lanes)
@@ -105,8 +107,10 @@ void convolve_row(const FewChannels& f, const Arguments& a, const Band& band, in
                                           e.scale ? padded.scale + o0 : nullptr,
                                           padded.shift + o0,
                                           e.act,
-                                          past}
-                                : Results{sums, width, lanes, nullptr, nullptr, Activation::none, false};
+                                          past,
+                                          band.moments,
+                                          o0}
+                                : Results{sums, width, lanes, nullptr, nullptr, Activation::none, false, {}, 0};
       with_constant<tile_rows>(pixels, [&]<int M>() {
         width == lanes ? sum_runs<M, 1>(from + x * step, step, row, f.kernel.h, f.run(), weights, padded.bias + o0, to)
                        : sum_runs<M, 2>(from + x * step, step, row, f.kernel.h, f.run(), weights, padded.bias + o0, to);
@@ -186,10 +190,13 @@ void few_channels(const FewChannels& f, const Arguments& a) {
   parallel_for(f.coarse.n * f.bands, [&](int64_t index, int thread) {
     float *scratch = reinterpret_cast<float*>(a.scratch) + thread * f.thread_floats(),
           *sums = scratch + f.fine_floats();
-    const Band band = pack_band(f, a.src[0], index, scratch);
+    Band band = pack_band(f, a.src[0], index, scratch);
+    band.moments = moments_part(f.moments, a, index);
+    if (band.moments) band.moments.begin(0, round_to(f.coarse.c, block));
     const PerChannel padded = pad_channels(a, round_to(f.coarse.c, block), sums + tile_rows * block);
     for (int64_t q = band.q0; q < band.q1; ++q) convolve_row(f, a, band, q, padded, sums);
   });
+  leave_moments(f.moments, a);
 }
 
 void few_channels_weights(const FewChannels& f, const Arguments& a) {

@@ -1,6 +1,7 @@
 // What the vector convolution kernels (implicit_gemm.cpp, conv_weights.cpp, conv_depthwise.cpp and others) are told:
 // plain numbers, computed once when a kernel is selected, from shapes and the instruction set only.
 #pragma once
+#include "kernels/vector/moments_plan.hpp"
 #include "pixelwise/kernels/kernel.hpp"
 
 namespace pixelwise {
@@ -23,6 +24,7 @@ struct Axis {
 
 /// dst(q) = sum over taps and channels of src(q stride + shift) w: forward of a convolution, or its data gradient.
 struct Gather {
+  static constexpr int64_t pointwise_chunks = 64;
   static constexpr int64_t max_taps = 4096;  ///< FCN-32s upsamples with a kernel of 64x64
   Axis h, w;
   Shape src, dst;
@@ -37,6 +39,7 @@ struct Gather {
   bool pointwise = false;  ///< in_place, one phase, and so few weights that they stay in L2
   bool tapwise = false;  ///< atrous, of many channels: tap by tap from where the source is, without those in the border
   int64_t band_floats = 0, sum_floats = 0, panel_floats = 0;
+  MomentsPlan moments;
   int64_t thread_floats() const { return band_floats + sum_floats + panel_floats; }
 };
 
@@ -90,6 +93,7 @@ struct FewChannels {
   int64_t rows = 0, bands = 0;  ///< of the coarse map, a band's, which packs what it reads
   int64_t slabs = 0;            ///< of bands, with sums of their own, where it is the weights
   int64_t lanes = 0;
+  MomentsPlan moments;
   int64_t run() const { return kernel.w * fine.c; }  ///< floats of a row of taps
   int64_t columns() const { return (coarse.w - 1) * stride.w + kernel.w; }
   int64_t padded_channels() const { return (coarse.c + 2 * lanes - 1) / (2 * lanes) * 2 * lanes; }
@@ -101,10 +105,12 @@ struct FewChannels {
 
 /// Every channel by itself, in all passes, vectorised over the channels.
 struct Depthwise {
+  static constexpr int64_t most_chunks = 32;
   Axis h, w;             ///< of the pass's destination; of the coarse map, where it is the weights
   int64_t chunks = 0;    ///< of rows
   int64_t slabs = 0;     ///< of rows, with sums of their own, where it is the weights
   int fine_operand = 0;  ///< of Arguments::src, where the weight gradient reads both
+  MomentsPlan moments;
 };
 
 #define PIXELWISE_DECLARE_CONVOLUTION(isa)                             \

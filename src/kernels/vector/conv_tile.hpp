@@ -1,6 +1,7 @@
 // The register tile of a matrix product whose left matrix is read from memory pixel by pixel (or tile by tile).
 #pragma once
 #include "kernels/vector/maps.hpp"
+#include "kernels/vector/moments.hpp"
 
 namespace pixelwise::PIXELWISE_ISA {
 
@@ -86,8 +87,22 @@ struct Results {
   int64_t pixel, last;
   const float *scale, *shift;  ///< V vectors, or null
   Activation act;
-  bool past;  ///< the caches: all is aligned
+  bool past;            ///< the caches: all is aligned
+  MomentsPart moments;  ///< of the results, where they are wanted
+  int64_t channel;      ///< the first of the results', in them
 };
+
+/// The results of a tile are summed.
+template <int M, int V>
+[[gnu::always_inline]] inline void add_moments(const Results& r, const vfloat (&results)[M][V]) {
+#pragma GCC unroll 2
+  for (int v = 0; v < V; ++v) {
+    Spread spread{results[0][v]};
+#pragma GCC unroll 16
+    for (int m = 1; m < M; ++m) spread.add(results[m][v]);
+    r.moments.add(r.channel + v * lanes, spread, M);
+  }
+}
 
 /// Results that nothing is added to or multiplied with go to memory straight from registers.
 inline bool leaves_directly(const Arguments& a) {
@@ -135,8 +150,12 @@ template <int M, int V, bool half>
 #pragma GCC unroll 2
       for (int v = 0; v < V; ++v) __builtin_prefetch(r.to + m * r.pixel + v * lanes, 1);
   }
-  sum_tile<M, V, half>(x, next, step, runs, run_count, length, init, 0,
-                       [&](int m, int v, vfloat sum) { leave_result(r, m, v, v + 1 == V, sum); });
+  vfloat results[M][V];
+  sum_tile<M, V, half>(x, next, step, runs, run_count, length, init, 0, [&](int m, int v, vfloat sum) {
+    results[m][v] = sum;
+    leave_result(r, m, v, v + 1 == V, sum);
+  });
+  if (r.moments) add_moments(r, results);
 }
 
 }  // namespace pixelwise::PIXELWISE_ISA

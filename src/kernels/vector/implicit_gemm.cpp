@@ -71,11 +71,15 @@ struct Exit {
   const Arguments& a;
   Block block;
   int64_t n, y, first;
+  MomentsPart moments;
 
   // Pixels [q, q + pixels) leave the kernel.
   void leave(int64_t q, int64_t pixels, const float* sums) const {
     const Epilogue& e = a.epilogue;
     const Writer write(a.dst[0]);
+    if (moments)
+      block.width == lanes ? moments.add_pixels<1>(block.o0, sums, block.width, pixels, {})
+                           : moments.add_pixels<2>(block.o0, sums, block.width, pixels, {});
     for (int64_t x = first + q * g.w.step, m = 0; m < pixels; ++m, x += g.w.step, sums += block.width) {
       float* dst = a.dst[0].view.at<float>(n, y, x) + block.o0;
       const float* residual = e.residual ? e.residual.at<float>(n, y, x) + block.o0 : nullptr;
@@ -109,6 +113,7 @@ struct Band {
   bool in_place;
   const float* packed;  // [source channel block][row][column][channel], from row q0 * stride + low
   int64_t packed_rows, packed_columns;
+  MomentsPart moments;
 };
 
 // The weights of one phase for a block of destination channels, and for source channels [c0, c0 + channels):
@@ -164,7 +169,9 @@ void run_result_tiles(const Row& row, int64_t pixels, const BlockParameters& blo
                   e.scale ? block.scale : nullptr,
                   block.shift,
                   e.act,
-                  past};
+                  past,
+                  exit.moments,
+                  exit.block.o0};
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t x0 = part(pixels, t, tiles), count = part(pixels, t + 1, tiles) - x0;
     const float *x = row.x + x0 * row.step, *next = x + count * row.step;
@@ -229,6 +236,7 @@ void gather_block(const Gather& g, const Arguments& a, const Band& band, const B
   float *sums = scratch + g.band_floats, *panel_scratch = sums + g.sum_floats;
   const BlockParameters parameters(a, block);
   const bool direct = leaves_directly(a) && g.in_blocks == 1, past = streams(a);
+  if (band.moments) band.moments.begin(block.o0, block.width);
   Row row;
   for_each_phase(g, [&](const AxisPhase& h, const AxisPhase& v, int64_t taps_before) {
     const int64_t last = least(band.q1, h.count);
@@ -241,7 +249,7 @@ void gather_block(const Gather& g, const Arguments& a, const Band& band, const B
       for (int64_t q = band.q0; q < last; ++q) {
         float* to = sums + (g.in_blocks > 1 ? (q - band.q0) * v.count * block.width : 0);
         const float* start = i == 0 ? parameters.bias : nullptr;
-        const Exit exit{g, a, block, band.n, h.offset + q * g.h.step, v.offset};
+        const Exit exit{g, a, block, band.n, h.offset + q * g.h.step, v.offset, band.moments};
         const bool complete = i + 1 == g.in_blocks;
         if (g.tapwise) {
           add_taps(g, a.src[0], band.n, h, v, q, panel, start, scratch, to);
@@ -274,11 +282,13 @@ void pointwise(const Gather& g, const Arguments& a) {
   // Tiles of `each` pixels, the first `longer` with one more: nothing is divided in the loop, where a tile takes little
   // longer than a few divisions.
   const int64_t tiles = (rows.w + tile_rows - 1) / tile_rows, each = rows.w / tiles, longer = rows.w % tiles;
-  const int64_t total = rows.n * rows.h * tiles, chunks = least(most(total / 4, 1), 64),
+  const int64_t total = rows.n * rows.h * tiles, chunks = least(most(total / 4, 1), Gather::pointwise_chunks),
                 step = g.w.stride * src.pixel_stride;
   parallel_for(chunks, [&](int64_t chunk, int thread) {
     float* sums = reinterpret_cast<float*>(a.scratch) + thread * g.thread_floats() + g.band_floats;
     const int64_t padded = g.out_blocks * g.block;
+    const MomentsPart moments = moments_part(g.moments, a, chunk);
+    if (moments) moments.begin(0, padded);
     const PerChannel all = pad_channels(a, padded, sums + tile_rows * g.block);
     const int64_t begin = part(total, chunk, chunks), end = part(total, chunk + 1, chunks);
     int64_t t = begin % tiles, y = begin / tiles % rows.h, n = begin / tiles / rows.h;
@@ -296,8 +306,10 @@ void pointwise(const Gather& g, const Arguments& a) {
                               e.scale ? all.scale + block.o0 : nullptr,
                               all.shift + block.o0,
                               e.act,
-                              past};
-        const Exit exit{g, a, block, n, y, x0};
+                              past,
+                              moments,
+                              block.o0};
+        const Exit exit{g, a, block, n, y, x0, moments};
         if (!direct) exit.prepare(0, pixels);
         with_constant<tile_rows>(pixels, [&]<int M>() {
           with_vectors(block.channels, [&]<int V, bool half>() {
@@ -312,6 +324,7 @@ void pointwise(const Gather& g, const Arguments& a) {
       if (y == rows.h) y = 0, ++n;
     }
   });
+  leave_moments(g.moments, a, chunks, 0, dst.shape.c);
 }
 
 }  // namespace
@@ -342,7 +355,8 @@ void gather(const Gather& g, const Arguments& a) {
               in_place,
               scratch,
               0,
-              g.w.extent()};
+              g.w.extent(),
+              moments_part(g.moments, a, chunk / g.out_groups)};
     band.packed_rows = (band.q1 - band.q0 - 1) * g.h.stride + g.h.high - g.h.low + 1;
     for (int64_t i = 0; !in_place && !g.tapwise && i < g.in_blocks; ++i) {
       const int64_t c0 = i * g.in_block, channels = least(g.in_block, g.src.c - c0);
@@ -352,6 +366,7 @@ void gather(const Gather& g, const Arguments& a) {
     for (int64_t b = part(g.out_blocks, group, g.out_groups); b < part(g.out_blocks, group + 1, g.out_groups); ++b)
       gather_block(g, a, band, block_of(g, b), scratch);
   });
+  leave_moments(g.moments, a, g.dst.n * g.bands, 0, g.dst.c);
 }
 
 }  // namespace pixelwise::PIXELWISE_ISA

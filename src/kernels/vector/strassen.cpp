@@ -161,6 +161,21 @@ struct Pair {
     }
   }
 
+  // The moments of the results, from the sums.
+  void add_moments(const MomentsPart& moments) const {
+    const float* bias = a.parameters.size() > 1 && a.parameters[1] ? a.parameters[1].as<float>() : nullptr;
+    for (int half = 0; half < 2; ++half) {
+      const int64_t o = (2 * index + half) * s.block, left = s.dst.c - o;
+      if (left <= 0) break;
+      vfloat start[2] = {};
+      for (int v = 0; bias && v < 2; ++v) start[v] = load_some(bias + o + v * lanes, most(left - v * lanes, 0));
+      moments.begin(o, s.block);
+      moments.add_pixels<2>(o, part_of(half), s.block, band.rows, start);
+      if (band.pixels == band.rows) continue;
+      moments.add_pixels<2>(o, part_of(2 + half), s.block, band.pixels - band.rows, start);
+    }
+  }
+
   void leave() const {
     const Epilogue& e = a.epilogue;
     const Writer write(a.dst[0]);
@@ -252,10 +267,13 @@ void strassen(const Strassen& s, const Arguments& a) {
         const int64_t kept = s.in_blocks > 1 ? j - first : 0;
         const Pair pair{s, a, band, j, left + s.left_floats() + kept * 4 * band.rows * s.block};
         multiply(s, pair, k, left, panels, i == 0, complete, ahead);
-        if (complete) pair.leave();
+        if (!complete) continue;
+        if (const MomentsPart moments = moments_part(s.moments, a, chunk % s.bands)) pair.add_moments(moments);
+        pair.leave();
       }
     }
   });
+  leave_moments(s.moments, a);
 }
 
 }  // namespace pixelwise::PIXELWISE_ISA

@@ -1,6 +1,7 @@
 // What the kernel `strassen` (strassen.cpp) is told: plain numbers, computed once when it is selected
 // (conv2d_strassen.cpp), from shapes and the instruction set only.
 #pragma once
+#include "kernels/vector/moments_plan.hpp"
 #include "pixelwise/kernels/kernel.hpp"
 
 namespace pixelwise {
@@ -16,6 +17,7 @@ struct Strassen {
   int64_t pair_groups = 0;                 ///< of pairs, a chunk's share
   int64_t half = 0, in_blocks = 0;         ///< source channels of half a block
   int64_t bands = 0, rows = 0, pitch = 0;  ///< pixels of half a band; floats from one to the next
+  MomentsPlan moments;
   int64_t panel_floats() const { return products * half * block; }
   int64_t left_floats() const { return products * rows * pitch; }
   int64_t sum_floats() const {  ///< of all pairs of a chunk, where there are several blocks

@@ -5,6 +5,7 @@
 
 #include "kernels/vector/conv_pack.hpp"
 #include "kernels/vector/conv_tile.hpp"
+#include "kernels/vector/moments.hpp"
 #include "kernels/vector/winograd_tiles.hpp"
 #include "pixelwise/core/parallel.hpp"
 
@@ -132,27 +133,30 @@ void pooled_tile(const Winograd& w, const Arguments& a, const Block& block, cons
   }
 }
 
-// The results of the tile at `place` leave the kernel.
-template <class F>
-void result_tile(const Winograd& w, const Arguments& a, const Block& block, const Place& place, const float* sums) {
+// The results of the tile at `place` leave the kernel, and are Summed.
+template <class F, bool Summed>
+void result_tile(const Winograd& w, const Arguments& a, const Block& block, const Place& place, const float* sums,
+                 const MomentsPart& moments) {
   alignas(64) float results[F::H::results * F::W::results * lanes];
   const Epilogue& e = a.epilogue;
   const Writer write(a.dst[0]);
+  const int64_t rows = least(F::H::results, (w.dst.h - place.y + w.dilation.h - 1) / w.dilation.h);
+  const int64_t columns = least(F::W::results, (w.dst.w - place.x + w.dilation.w - 1) / w.dilation.w);
   for (int64_t o = 0; o < block.width && block.o0 + o < w.dst.c; o += lanes) {
     const int64_t c = block.o0 + o;
     make_results<F>(w, a, block, o, sums, results);
-    for (int64_t i = 0; i < F::H::results; ++i) {
-      const int64_t y = place.y + i * w.dilation.h;
-      if (y >= w.dst.h) break;
-      for (int64_t j = 0; j < F::W::results; ++j) {
-        const int64_t x = place.x + j * w.dilation.w;
-        if (x >= w.dst.w) break;
-        leave_vector(load(results + (i * F::W::results + j) * lanes), e, c,
-                     e.residual ? e.residual.at<float>(place.n, y, x) + c : nullptr,
+    Spread spread{load(results)};
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < columns; ++j) {
+        const int64_t y = place.y + i * w.dilation.h, x = place.x + j * w.dilation.w;
+        const vfloat v = load(results + (i * F::W::results + j) * lanes);
+        if (Summed) spread.add(v);
+        leave_vector(v, e, c, e.residual ? e.residual.at<float>(place.n, y, x) + c : nullptr,
                      e.gate ? e.gate.at<float>(place.n, y, x) + c : nullptr, write,
                      a.dst[0].view.at<float>(place.n, y, x) + c, w.dst.c - c);
       }
     }
+    if (Summed) moments.add(c, spread, rows * columns);
   }
 }
 
@@ -289,10 +293,14 @@ void multiply_by_rows(const Winograd& w, const Arguments& a, const Block& block,
 
 // The sums of tiles [first, last) leave.
 template <class F>
-void leave(const Winograd& w, const Arguments& a, const Block& block, int64_t first, int64_t last, const float* sums) {
+void leave(const Winograd& w, const Arguments& a, const Block& block, int64_t first, int64_t last, const float* sums,
+           const MomentsPart& moments) {
+  if (moments) moments.begin(block.o0, block.width);
   for (int64_t t = first; t < last; ++t, sums += block.width) {
     const Place place = place_of(w, t);
-    w.pooled ? pooled_tile<F>(w, a, block, place, sums) : result_tile<F>(w, a, block, place, sums);
+    w.pooled  ? pooled_tile<F>(w, a, block, place, sums)
+    : moments ? result_tile<F, true>(w, a, block, place, sums, moments)
+              : result_tile<F, false>(w, a, block, place, sums, moments);
   }
 }
 
@@ -315,7 +323,7 @@ void run_private(const Winograd& w, const Arguments& a) {
     float* sums = source + w.source_floats();
     for (int64_t b = 0; b < w.out_blocks; ++b) {
       multiply<F>(w, a, block_of(w, b), last - first, source, sums, [&] { ahead.ask(); });
-      leave<F>(w, a, block_of(w, b), first, last, sums);
+      leave<F>(w, a, block_of(w, b), first, last, sums, moments_part(w.moments, a, band));
     }
   });
 }
@@ -340,7 +348,8 @@ void run_shared(const Winograd& w, const Arguments& a) {
         const Block wanted = block_of(w, (chunk + thread_count()) / groups % w.out_blocks);
         multiply_by_rows<F>(w, a, block, wanted, t1 - t0, tiles, sums);
       }
-      leave<F>(w, a, block, first + t0, first + t1, sums);
+      leave<F>(w, a, block, first + t0, first + t1, sums,
+               moments_part(w.moments, a, w.groups_before(first / w.band) + chunk % groups));
     });
   }
 }
@@ -370,6 +379,7 @@ void pack(const Winograd& w, const Arguments& a) {
 
 void run(const Winograd& w, const Arguments& a) {
   with_filter(w, [&]<class F>() { w.shared ? run_shared<F>(w, a) : run_private<F>(w, a); });
+  leave_moments(w.moments, a);
 }
 
 }  // namespace

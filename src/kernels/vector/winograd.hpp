@@ -1,6 +1,7 @@
 // What the Winograd kernels (winograd.cpp) are told: plain numbers, computed once when a kernel is selected, from
 // shapes and the instruction set only.
 #pragma once
+#include "kernels/vector/moments_plan.hpp"
 #include "pixelwise/kernels/kernel.hpp"
 
 namespace pixelwise {
@@ -27,12 +28,18 @@ struct Winograd {
   int64_t band = 0, group = 0;          ///< tiles that are transformed, and multiplied, at a time
   int64_t pitch = 0;                    ///< floats from tile to tile of the transformed source
   bool pooled = false;                  ///< only the result's max pooling by 2x2 with stride 2 is written
+  MomentsPlan moments;
   static constexpr int64_t slice = 16;  ///< source channels whose weights are gathered at a time: a line of floats
   static constexpr int64_t gap = 16;    ///< floats between the points, against aliasing in the caches
 
   int64_t points() const { return side.h * side.w; }
   int64_t count() const { return src.n * phases.h * tiles.h * phases.w * tiles.w; }
   int64_t bands() const { return (count() + band - 1) / band; }
+  /// Groups of tiles that are multiplied together, in the bands before this one.
+  int64_t groups_before(int64_t index) const {
+    const int64_t before = index * band < count() ? index * band : count();
+    return before / band * ((band + group - 1) / group) + (before % band + group - 1) / group;
+  }
   int64_t source_step() const { return band * pitch + gap; }
   int64_t sums_step(int64_t width) const { return group * width + gap; }
   static int64_t panel_step(int64_t channels, int64_t width) { return channels * width + gap; }
