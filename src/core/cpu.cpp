@@ -18,6 +18,7 @@
 namespace pixelwise {
 namespace {
 
+#if defined(__x86_64__)
 // The tiles are there where the processor has them and the conversions to bf16 (CPUID, leaf 7) and Linux lets this
 // process use their 8 KiB of registers, which a context switch must save: arch_prctl(2), ARCH_REQ_XCOMP_PERM.
 bool has_amx() {
@@ -32,6 +33,7 @@ bool has_amx() {
   return false;
 #endif
 }
+#endif
 
 Isa detect() {
 #if defined(__x86_64__)
