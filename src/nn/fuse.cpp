@@ -130,10 +130,6 @@ void defer(Graph& graph, const Node& norm) {
   graph.at(y).deferred = true;
 }
 
-bool is_convolution(const Node& node) {
-  return std::holds_alternative<Conv2dSpec>(node.spec) || std::holds_alternative<ConvTranspose2dSpec>(node.spec);
-}
-
 }  // namespace
 
 void fuse(Graph& graph) {

@@ -2,14 +2,11 @@
 
 #include <algorithm>
 
+#include "nn/uses.hpp"
 #include "pixelwise/nn/plan.hpp"
 
 namespace pixelwise {
 namespace {
-
-bool is_convolution(const Node& node) {
-  return std::holds_alternative<Conv2dSpec>(node.spec) || std::holds_alternative<ConvTranspose2dSpec>(node.spec);
-}
 
 // Vectors (the statistics of a batch norm, say), and indices of a byte each.
 bool is_small(const Value& value) { return value.type == Type::u8 || value.shape.size() == Size{1, 1}; }

@@ -1,4 +1,4 @@
-// Who writes and who reads a value of a forward graph: what the passes that fuse nodes ask.
+// Who writes and who reads a value of a forward graph, and what a node is: what the passes that rewrite graphs ask.
 #pragma once
 #include "pixelwise/nn/graph.hpp"
 
@@ -17,6 +17,10 @@ inline int writer(const Graph& graph, ValueId id) {
     if (graph.nodes[i].dst[0].value == id) return static_cast<int>(i);
   }
   return -1;
+}
+
+inline bool is_convolution(const Node& node) {
+  return std::holds_alternative<Conv2dSpec>(node.spec) || std::holds_alternative<ConvTranspose2dSpec>(node.spec);
 }
 
 }  // namespace pixelwise

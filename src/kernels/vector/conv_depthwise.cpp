@@ -64,15 +64,7 @@ template <int X, int V, bool Whole>
     }
   }
   if (Whole) fetch_next<X, V>(r, c);
-  if (r.moments) {
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      Spread spread{sum[0][v]};
-#pragma GCC unroll 4
-      for (int x = 1; x < X; ++x) spread.add(sum[x][v]);
-      r.moments.add(c + v * lanes, spread, X);
-    }
-  }
+  if (r.moments) r.moments.add_tile(c, sum);
   const Writer write(a.dst[0]);
 #pragma GCC unroll 4
   for (int x = 0; x < X; ++x) {

@@ -63,7 +63,7 @@ template <int M, int V>
       for (int v = 0; v < V; ++v) fn(m, v);
   };
   for_vectors([&](int m, int v) { c[m][v] = load(bias + v * lanes) + c[m][v]; });
-  if (r.moments) add_moments(r, c);
+  if (r.moments) r.moments.add_tile(r.channel, c);
   float* to = r.to;
   const int64_t pixel = r.pixel;
   if (r.scale || r.act != Activation::none || r.last < lanes)

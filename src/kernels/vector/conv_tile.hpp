@@ -92,18 +92,6 @@ struct Results {
   int64_t channel;      ///< the first of the results', in them
 };
 
-/// The results of a tile are summed.
-template <int M, int V>
-[[gnu::always_inline]] inline void add_moments(const Results& r, const vfloat (&results)[M][V]) {
-#pragma GCC unroll 2
-  for (int v = 0; v < V; ++v) {
-    Spread spread{results[0][v]};
-#pragma GCC unroll 16
-    for (int m = 1; m < M; ++m) spread.add(results[m][v]);
-    r.moments.add(r.channel + v * lanes, spread, M);
-  }
-}
-
 /// Results that nothing is added to or multiplied with go to memory straight from registers.
 inline bool leaves_directly(const Arguments& a) {
   return !a.epilogue.residual && !a.epilogue.gate && !Writer(a.dst[0]).add;
@@ -155,7 +143,7 @@ template <int M, int V, bool half>
     results[m][v] = sum;
     leave_result(r, m, v, v + 1 == V, sum);
   });
-  if (r.moments) add_moments(r, results);
+  if (r.moments) r.moments.add_tile(r.channel, results);
 }
 
 }  // namespace pixelwise::PIXELWISE_ISA

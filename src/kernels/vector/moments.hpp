@@ -50,6 +50,17 @@ struct MomentsPart {
       std::memcpy(powers, &p, sizeof p);
     }
   }
+  /// The same of V vectors of M pixels in registers.
+  template <int M, int V>
+  [[gnu::always_inline]] void add_tile(int64_t c, const vfloat (&results)[M][V]) const {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      Spread spread{results[0][v]};
+#pragma GCC unroll 16
+      for (int m = 1; m < M; ++m) spread.add(results[m][v]);
+      add(c + v * lanes, spread, M);
+    }
+  }
   /// The same of V vectors of n pixels in memory, `step` floats apart, to which `bias` is still to be added.
   template <int V>
   void add_pixels(int64_t c, const float* x, int64_t step, int64_t n, const vfloat (&bias)[V]) const {
