@@ -66,9 +66,9 @@ struct Algorithm {
   int64_t taps;
   Size side;
 };
-constexpr Algorithm f47{"winograd4x2", {4, 2}, 7, {10, 8}}, f37{"winograd4x3", {4, 3}, 7, {10, 9}},
-    f33{"winograd3", {3, 3}, 3, {5, 5}}, f43{"winograd4", {4, 4}, 3, {6, 6}}, f63{"winograd6", {6, 6}, 3, {8, 8}},
-    pairs{"winograd_pairs", {2, 2}, 3, {3, 3}};
+constexpr Algorithm f47{"winograd4x2", {4, 2}, 7, {10, 8}}, tall{"winograd4x3", {4, 3}, 7, {10, 9}},
+    wide{"winograd3x4", {3, 4}, 7, {9, 10}}, f33{"winograd3", {3, 3}, 3, {5, 5}}, f43{"winograd4", {4, 4}, 3, {6, 6}},
+    f63{"winograd6", {6, 6}, 3, {8, 8}}, pairs{"winograd_pairs", {2, 2}, 3, {3, 3}};
 
 // Tiles of a sub-image, along both axes.
 Size tiles_of(Size map, Size dilation, const Algorithm& f) {
@@ -82,6 +82,7 @@ int64_t products(Size map, Size dilation, const Algorithm& f) {
 }
 
 bool is_pairs(const Algorithm& f) { return f.side == pairs.side; }
+bool has_most_points(const Algorithm& f) { return f.side == tall.side || f.side == wide.side; }
 
 // The tiles of a map, and where their source begins: a pair with its own first pixel, the others with their border.
 Winograd tiles_between(const Convolution& conv, const Shape& src, const Shape& dst, const Algorithm& f) {
@@ -160,10 +161,10 @@ std::string declines(const Convolution& conv, const Problem& problem, const Algo
   if (conv.kernel != Size{f.taps, f.taps})
     return format("kernel {}: it is for {}x{}", to_string(conv.kernel), f.taps, f.taps);
   if (conv.stride != Size{1, 1}) return format("stride {}: it is for 1", to_string(conv.stride));
-  if (f.side == f37.side && problem.pass == Pass::backward_weights)
+  if (has_most_points(f) && problem.pass == Pass::backward_weights)
     return "the weight gradient: with so many points its sums over tiles would be rounded too much";
   const Size map = tiled_map(conv, problem);
-  if (f.side == f37.side && std::min(map.h, map.w) < 8)
+  if (has_most_points(f) && std::min(map.h, map.w) < 8)
     return format("a map of {}: it is for 8x8 and more; of fewer pixels the largest may be small beside its error",
                   to_string(map));
   if (is_pairs(f) && (conv.pad != conv.dilation || tiles_of(map, conv.dilation, f) != Size{1, 1}))
@@ -205,8 +206,12 @@ int64_t live_taps(int64_t map, int64_t kernel, int64_t pad, int64_t dilation) {
 Algorithm best_algorithm(const Convolution& conv, const Problem& problem) {
   const Size map = tiled_map(conv, problem);
   if (conv.kernel.h == 7) {
-    const bool fewer = products(map, conv.dilation, f37) <= products(map, conv.dilation, f47);
-    return fewer && problem.pass != Pass::backward_weights ? f37 : f47;
+    Algorithm best = f47;
+    for (const Algorithm& f : {wide, tall}) {
+      if (declines(conv, problem, f).empty() && products(map, conv.dilation, f) <= products(map, conv.dilation, best))
+        best = f;
+    }
+    return best;
   }
   Algorithm best = 6 * products(map, conv.dilation, f63) <= 5 * products(map, conv.dilation, f43) ? f63 : f43;
   for (const Algorithm& f : {f33, pairs}) {
@@ -222,7 +227,7 @@ Algorithm best_algorithm(const Convolution& conv, const Problem& problem) {
 Candidates winograd_kernels(const Convolution& conv, const Problem& problem) {
   const Algorithm best = best_algorithm(conv, problem);
   Candidates all{winograd_kernel(conv, problem, best)};
-  for (const Algorithm& f : {f43, f63, f33, pairs, f47, f37}) {
+  for (const Algorithm& f : {f43, f63, f33, pairs, f47, tall, wide}) {
     if (std::string(f.name) != best.name) all.push_back(winograd_kernel(conv, problem, f));
   }
   return all;

@@ -23,8 +23,8 @@ struct Convolution {
 /// The textbook lowering (conv2d_im2col.cpp).
 Kernel im2col_kernel(const Convolution& conv, const Problem& problem);
 /// Minimal filtering, the fastest first: `winograd3`, `winograd4` and `winograd6` of 3x3 kernels by tiles of 3x3, 4x4
-/// and 6x6 pixels, `winograd_pairs` of those of a rate of half the map or more, `winograd4x3` and `winograd4x2` of
-/// 7x7 kernels by tiles of 4x3 and 4x2 (conv2d_winograd.cpp).
+/// and 6x6 pixels, `winograd_pairs` of those of a rate of half the map or more, `winograd4x3`, `winograd3x4` and
+/// `winograd4x2` of 7x7 kernels by tiles of 4x3, 3x4 and 4x2 (conv2d_winograd.cpp).
 Candidates winograd_kernels(const Convolution& conv, const Problem& problem);
 /// Are they faster than a plain sum: are there channels enough, and half the multiplications at most?
 bool winograd_pays(const Convolution& conv, const Problem& problem);

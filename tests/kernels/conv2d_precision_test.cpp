@@ -71,7 +71,8 @@ TEST(Conv2dPrecision, WinogradErrsByLessThanPrecisionAllows) {
     });
     const bool pairs = c.fine.h <= 2 * c.dilation.h && c.fine.w <= 2 * c.dilation.w;
     const bool small = std::min(c.fine.h, c.fine.w) < 8;
-    const size_t sevens = small ? 3 : 5;  // of all passes: F(4x3, 7x7) is for larger maps, and not for the weights
+    const size_t sevens =
+        small ? 3 : 7;  // of all passes: F(4x3, 7x7) and F(3x4, 7x7) are for larger maps, not for the weights
     EXPECT_EQ(kernels, (c.kernel.h == 7 ? sevens : pairs ? 12 : 9) * isas().size()) << c.name;
   }
 }
@@ -132,7 +133,8 @@ TEST(Conv2dPrecision, WinogradServesPrecisionFp32WhereItPays) {
   EXPECT_EQ(serves(Precision::fp32, {1, 24, 24, 256}, {1, 1}), "winograd6");
   EXPECT_EQ(serves(Precision::fp32, {1, 32, 32, 32}, {2, 2}), "winograd4");
   EXPECT_EQ(serves(Precision::fp32, {1, 20, 20, 64}, {1, 1}, 7), "winograd4x3");
-  EXPECT_EQ(serves(Precision::fp32, {1, 20, 8, 64}, {1, 1}, 7), "winograd4x2");  // four columns
+  EXPECT_EQ(serves(Precision::fp32, {1, 16, 20, 64}, {1, 1}, 7), "winograd3x4");  // 12x16
+  EXPECT_EQ(serves(Precision::fp32, {1, 20, 8, 64}, {1, 1}, 7), "winograd4x2");   // four columns
   EXPECT_EQ(serves(Precision::strict, {1, 20, 20, 64}, {1, 1}), "implicit_gemm");
   EXPECT_EQ(serves(Precision::fp32, {1, 20, 20, 16}, {1, 1}), "implicit_gemm");  // few channels
   EXPECT_EQ(serves(Precision::fp32, {1, 26, 27, 64}, {9, 9}), "winograd3");      // sub-images of 3x3

@@ -111,7 +111,7 @@ TEST(Conv2d, TakesMomentsOfItsResult) {
     }
   }
   for (const char* name : {"implicit_gemm", "few_channels", "depthwise", "strassen", "winograd3", "winograd4",
-                           "winograd6", "winograd_pairs", "winograd4x3", "winograd4x2", "definition"})
+                           "winograd6", "winograd_pairs", "winograd4x3", "winograd3x4", "winograd4x2", "definition"})
     EXPECT_TRUE(served.count(name)) << name;
   EXPECT_FALSE(served.count("im2col") || served.count("amx"));
 }

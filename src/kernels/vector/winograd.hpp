@@ -13,11 +13,11 @@ struct Winograd {
   Shape src, dst;
   Size offset, dilation;
   bool transposed_weights = false;  ///< the source's channels are the weights' first axis, and the taps are reversed
-  Size tile;                        ///< pixels: 3x3, 4x4 or 6x6 by 3x3 taps, 4x2 by 7x7, or a Pair: 2x2 by 3x3
-  int64_t kernel = 3;               ///< taps along an axis
-  Size side;                        ///< points along the axes
-  Size phases, tiles;               ///< sub-images, and tiles of each, along both axes
-  int64_t block = 0;                ///< destination channels of a panel of weights: two vectors
+  Size tile;           ///< pixels: 3x3, 4x4 or 6x6 by 3x3 taps, 4x3, 3x4 or 4x2 by 7x7, or a Pair: 2x2 by 3x3
+  int64_t kernel = 3;  ///< taps along an axis
+  Size side;           ///< points along the axes
+  Size phases, tiles;  ///< sub-images, and tiles of each, along both axes
+  int64_t block = 0;   ///< destination channels of a panel of weights: two vectors
   int64_t out_blocks = 0;
   int64_t in_block = 0, in_blocks = 0;  ///< source channels of a panel
   int64_t summed = 0;                   ///< source channels of a sum

@@ -95,8 +95,10 @@ void gradient_tile(const Winograd& w, const Source& s, const Channels& channels,
 /// fn.template operator()<F>() for the algorithm of the plan.
 template <class Fn>
 void with_filter(const Winograd& w, const Fn& fn) {
-  if (w.kernel == 7)
+  if (w.kernel == 7) {
+    if (w.tile.h == 3) return fn.template operator()<Axes<F37, F47>>();
     return w.tile.w == 3 ? fn.template operator()<Axes<F47, F37>>() : fn.template operator()<Axes<F47, F27>>();
+  }
   switch (w.tile.h) {
     case 2:
       return fn.template operator()<Axes<Pair>>();
