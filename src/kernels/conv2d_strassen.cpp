@@ -30,7 +30,8 @@ Strassen plan(const Convolution& conv, const Problem& problem) {
   const int64_t most_rows = packed_bytes(s) > cached_bytes ? large_band_rows : band_rows;
   s.bands = ceil_div(s.dst.pixels(), 2 * most_rows);
   s.rows = ceil_div(ceil_div(s.dst.pixels(), s.bands), 2);
-  s.pair_groups = std::min(s.pairs, ceil_div(16, s.bands));  // so that there are chunks for all threads
+  // So that there are chunks for all threads. A group makes its left sides by itself.
+  s.pair_groups = std::min(s.pairs, ceil_div(int64_t{4} * std::max(1, problem.threads), s.bands));
   return s;
 }
 

@@ -14,11 +14,12 @@ struct Run {
 /// x[m * step + offset + k] * panel[k][v]; then leave(m, v, sum) for each. The sum is added as a whole: what a few
 /// hundred channels give is rounded less than what is added to all channels before, one by one. next: the x of the call
 /// that follows. It and the panel are asked for while this one computes: the processor does not follow so many rows by
-/// itself, and they may lie beyond the L2 cache. half: of the last vectors only half the lanes are wanted.
-template <int M, int V, bool half = false, class Leave>
+/// itself, and they may lie beyond the L2 cache. half: of the last vectors only half the lanes are wanted. with_later:
+/// with each step of k a vector from `later` on is asked for, into the L2 cache.
+template <int M, int V, bool half = false, bool with_later = false, class Leave>
 [[gnu::always_inline]] inline void sum_tile(const float* x, const float* next, int64_t step, const Run* runs,
                                             int64_t run_count, int64_t length, const float* init, int64_t init_step,
-                                            const Leave& leave) {
+                                            const Leave& leave, const float* later = nullptr) {
   constexpr int64_t line = 16, ahead = 64;  // floats of a cache line; steps of k
   constexpr int whole = half ? V - 1 : V;
   vfloat c[M][V];
@@ -36,6 +37,7 @@ template <int M, int V, bool half = false, class Leave>
       for (int m = 0; m < M; ++m) __builtin_prefetch(wanted + m * step);
       const int64_t count = length - k0 < line ? length - k0 : line;
       for (int64_t k = 0; k < count; ++k, ++a, b += V * lanes) {
+        if constexpr (with_later) __builtin_prefetch(later, 0, 2), later += lanes;
         vfloat w[V];
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v) {

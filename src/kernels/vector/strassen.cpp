@@ -206,30 +206,32 @@ struct Sums {
   bool begin_first, begin_second;
 };
 
-template <int M>
+template <int M, bool with_later>
 [[gnu::noinline, gnu::aligned(64)]] void add_tile(const float* x, int64_t step, const Run& run, int64_t length,
-                                                  const Sums& to) {
+                                                  const Sums& to, const float* later) {
   alignas(64) static constexpr float zeros[2 * lanes] = {};
   for (float* p : {to.first, to.second}) {
     if (!p) continue;
 #pragma GCC unroll 32
     for (int i = 0; i < 2 * M; ++i) __builtin_prefetch(p + i * lanes, 1);
   }
-  sum_tile<M, 2>(x, x + M * step, step, &run, 1, length, zeros, 0, [&](int m, int v, vfloat sum) {
+  const auto leave = [&](int m, int v, vfloat sum) {
     const int at = (2 * m + v) * lanes;
     store(to.first + at, to.begin_first ? sum : load(to.first + at) + sum);
     if (!to.second) return;
     const vfloat sign = broadcast(to.sign);  // here: during the sums it would take a register that they need
     store(to.second + at, to.begin_second ? sum * sign : fma(sum, sign, load(to.second + at)));
-  });
+  };
+  sum_tile<M, 2, false, with_later>(x, x + M * step, step, &run, 1, length, zeros, 0, leave, later);
 }
 
 // The seven products of one block of source channels: the first block begins the sums, and they leave after the last.
+// The next product's panel, which may come from memory, is asked for by halves during the first two tiles.
 void multiply(const Strassen& s, const Pair& pair, const Halves& k, const float* left, const float* panels, bool first,
               bool last, Ahead& ahead) {
   const int64_t rows = pair.band.rows, tiles = (rows + tile_rows - 1) / tile_rows, all = Strassen::products * tiles;
   for (int64_t i = 0; i < all; ++i) {
-    const int64_t product = i / tiles, r0 = part(rows, i % tiles, tiles), r1 = part(rows, i % tiles + 1, tiles);
+    const int64_t product = i / tiles, tile = i % tiles, r0 = part(rows, tile, tiles), r1 = part(rows, tile + 1, tiles);
     ahead.ask(all);
     if (last) pair.prepare(part(pair.band.pixels, i, all), part(pair.band.pixels, i + 1, all));
     const Target& to = targets[product];
@@ -237,8 +239,12 @@ void multiply(const Strassen& s, const Pair& pair, const Halves& k, const float*
     const Sums sums{tile_of(to.first), tile_of(to.second), to.sign, first && to.begins_first,
                     first && to.begins_second};
     const Run run{0, panels + product * s.half * s.block};
-    with_constant<tile_rows>(
-        r1 - r0, [&]<int M>() { add_tile<M>(left + (product * rows + r0) * s.pitch, s.pitch, run, k.first, sums); });
+    const float* x = left + (product * rows + r0) * s.pitch;
+    const float* later = run.panel + s.half * s.block + tile * k.first * lanes;
+    with_constant<tile_rows>(r1 - r0, [&]<int M>() {
+      tile < 2 ? add_tile<M, true>(x, s.pitch, run, k.first, sums, later)
+               : add_tile<M, false>(x, s.pitch, run, k.first, sums, later);
+    });
   }
 }
 
