@@ -39,7 +39,7 @@ template <int M, int V>
   const Taps s = taps;
   const int64_t tiles = strip.tiles, next = strip.x, next_results = strip.results;
   for (int64_t t = 0; t < tiles; ++t, x += next, r.to += next_results) {
-    expect_results<M, V, 3>(r);
+    expect_results<M, V>(r);
     vfloat c[M][V];
     for_vectors<M, V>([&](int m, int v) { c[m][v] = zero(); });
     const float *from = x, *w = weights;

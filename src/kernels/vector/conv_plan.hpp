@@ -24,7 +24,7 @@ struct Axis {
 
 /// dst(q) = sum over taps and channels of src(q stride + shift) w: forward of a convolution, or its data gradient.
 struct Gather {
-  static constexpr int64_t pointwise_chunks = 32;
+  static constexpr int64_t pointwise_chunks = 64;
   static constexpr int64_t max_taps = 4096;  ///< FCN-32s upsamples with a kernel of 64x64
   Axis h, w;
   Shape src, dst;

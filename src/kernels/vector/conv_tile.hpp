@@ -13,14 +13,15 @@ struct Run {
 /// The sums of M x V vectors, from registers: sums[m][v] = init + sum over runs and k < length of
 /// x[m * step + offset + k] * panel[k][v]; then leave(m, v, sum) for each. The sum is added as a whole: what a few
 /// hundred channels give is rounded less than what is added to all channels before, one by one. next: the x of the call
-/// that follows. It (into L2: there may be as many rows as a set of L1 has lines) and the panel are asked for while
-/// this one computes: the processor does not follow so many rows by itself, and they may lie beyond the L2 cache. half:
-/// of the last vectors only half the lanes are wanted. panel: floats from the runs' panels to those that are meant.
+/// that follows. It and the panel are asked for while this one computes: the processor does not follow so many rows by
+/// itself, and they may lie beyond the L2 cache. (Rows of many channels into L2: there may be more of them than a set
+/// of L1 has lines.) half: of the last vectors only half the lanes are wanted. panel: floats from the runs' panels to
+/// those that are meant.
 template <int M, int V, bool half = false, class Leave>
 [[gnu::always_inline]] inline void sum_tile(const float* x, const float* next, int64_t step, const Run* runs,
                                             int64_t run_count, int64_t length, const float* init, int64_t init_step,
                                             const Leave& leave, int64_t panel = 0) {
-  constexpr int64_t line = 16, ahead = 64;  // floats of a cache line; steps of k
+  constexpr int64_t line = 16, ahead = 64, few = 64;  // floats of a cache line; steps of k
   constexpr int whole = half ? V - 1 : V;
   vfloat c[M][V];
   vhalf h[M];
@@ -34,7 +35,8 @@ template <int M, int V, bool half = false, class Leave>
     const float *a = x + runs[r].offset, *b = runs[r].panel + panel, *wanted = next + runs[r].offset;
     for (int64_t k0 = 0; k0 < length; k0 += line, wanted += line) {
 #pragma GCC unroll 16
-      for (int m = 0; m < M; ++m) __builtin_prefetch(wanted + m * step, 0, 2);
+      for (int m = 0; m < M; ++m)
+        length > few ? __builtin_prefetch(wanted + m * step, 0, 2) : __builtin_prefetch(wanted + m * step);
       const int64_t count = length - k0 < line ? length - k0 : line;
       for (int64_t k = 0; k < count; ++k, ++a, b += V * lanes) {
         vfloat w[V];
@@ -138,11 +140,10 @@ template <int M, int V, class Fn>
     for (int v = 0; v < V; ++v) fn(m, v);
 }
 
-/// The lines that the next M pixels will be written to are asked for, into L1 (locality 3) or L2 (2).
-template <int M, int V, int locality>
+/// The lines that a tile will be written to are asked for before its sums are computed.
+template <int M, int V>
 [[gnu::always_inline]] inline void expect_results(const Results& r) {
-  const float* to = r.to + M * r.pixel;
-  if (!r.past) for_vectors<M, V>([&](int m, int v) { __builtin_prefetch(to + m * r.pixel + v * lanes, 1, locality); });
+  if (!r.past) for_vectors<M, V>([&](int m, int v) { __builtin_prefetch(r.to + m * r.pixel + v * lanes, 1); });
 }
 
 /// Tiles one after the other: floats from one to the next.
@@ -157,17 +158,21 @@ template <int M, int V, bool half>
                                                       int64_t run_count, int64_t length, const float* init, Results r,
                                                       const Strip& strip) {
   const Strip s = strip;
+  // Short sums leave together, without a question for each of them. (Long ones were slower so.)
+  const bool short_ones =
+      run_count * length <= 128 && !r.scale && r.act == Activation::none && r.last == lanes && !r.past;
   int64_t panel = 0;
   for (int64_t t = 0; t < s.tiles; ++t) {
-    expect_results<M, V, 2>(r);
+    expect_results<M, V>(r);
     vfloat results[M][V];
     sum_tile<M, V, half>(
         x, next, step, runs, run_count, length, init, 0,
         [&](int m, int v, vfloat sum) {
           results[m][v] = sum;
-          leave_result(r, m, v, v + 1 == V, sum);
+          if (!short_ones) leave_result(r, m, v, v + 1 == V, sum);
         },
         panel);
+    if (short_ones) for_vectors<M, V>([&](int m, int v) { store(r.to + m * r.pixel + v * lanes, results[m][v]); });
     if (r.moments) r.moments.add_tile(r.channel, results);
     x += s.x, next += s.x, panel += s.panel, init += s.channels;
     r.to += s.results, r.channel += s.channels, r.shift += s.channels;

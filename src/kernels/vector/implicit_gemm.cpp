@@ -333,7 +333,7 @@ void pointwise(const Gather& g, const Arguments& a) {
   const int64_t total = rows.n * rows.h * tiles;
   // A power of two, so that threads have as many chunks; long ones, as nobody has asked for the pixels of a first tile.
   int64_t chunks = Gather::pointwise_chunks;
-  while (chunks > 8 && 16 * chunks > total) chunks /= 2;
+  while ((chunks > 16 && 64 * chunks > total) || (chunks > 8 && 16 * chunks > total)) chunks /= 2;
   chunks = least(chunks, total);
   parallel_for(chunks, [&](int64_t chunk, int thread) {
     float* sums = reinterpret_cast<float*>(a.scratch) + thread * g.thread_floats() + g.band_floats;
