@@ -26,48 +26,52 @@ Band pack_band(const FewChannels& f, const Source& fine, int64_t index, float* t
   return band;
 }
 
-// The runs of taps that a tile reads: `rows` of them, `row` floats apart, each of `run` floats; pixels `step` apart.
-struct Taps {
-  int64_t step, row, rows, run;
-};
-
-// M pixels by V vectors of results, for each tile of a strip: bias + the sum over all runs. (The bits are those of
-// implicit_gemm.)
+// M pixels, `step` floats apart, by V vectors of results: bias + the sum over `rows` runs of taps, `row` floats apart.
+// (The bits are those of implicit_gemm.)
 template <int M, int V>
-[[gnu::noinline, gnu::aligned(64)]] void sum_runs(const float* x, const Taps& taps, const float* weights,
-                                                  const float* bias, Results r, const Strip& strip) {
-  const Taps s = taps;
-  const int64_t tiles = strip.tiles, next = strip.x, next_results = strip.results;
-  for (int64_t t = 0; t < tiles; ++t, x += next, r.to += next_results) {
-    expect_results<M, V>(r);
-    vfloat c[M][V];
-    for_vectors<M, V>([&](int m, int v) { c[m][v] = zero(); });
-    const float *from = x, *w = weights;
-    for (int64_t ky = 0; ky < s.rows; ++ky, from += s.row) {
-      const float* a = from;
-      for (int64_t k = 0; k < s.run; ++k, ++a, w += V * lanes) {
-        vfloat tap[V];
-#pragma GCC unroll 2
-        for (int v = 0; v < V; ++v) tap[v] = load(w + v * lanes);
+[[gnu::noinline, gnu::aligned(64)]] void sum_runs(const float* x, int64_t step, int64_t row, int64_t rows, int64_t run,
+                                                  const float* weights, const float* bias, const Results& r) {
+  vfloat c[M][V];
 #pragma GCC unroll 16
-        for (int m = 0; m < M; ++m) {
-          const vfloat pixel = broadcast(a[m * s.step]);
+  for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
-          for (int v = 0; v < V; ++v) c[m][v] = fma(pixel, tap[v], c[m][v]);
-        }
+    for (int v = 0; v < V; ++v) c[m][v] = zero();
+  if (!r.past) {
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m)
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) __builtin_prefetch(r.to + m * r.pixel + v * lanes, 1);
+  }
+  for (int64_t ky = 0; ky < rows; ++ky, x += row) {
+    const float* a = x;
+    for (int64_t k = 0; k < run; ++k, ++a, weights += V * lanes) {
+      vfloat w[V];
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) w[v] = load(weights + v * lanes);
+#pragma GCC unroll 16
+      for (int m = 0; m < M; ++m) {
+        const vfloat pixel = broadcast(a[m * step]);
+#pragma GCC unroll 2
+        for (int v = 0; v < V; ++v) c[m][v] = fma(pixel, w[v], c[m][v]);
       }
     }
-    for_vectors<M, V>([&](int m, int v) { c[m][v] = load(bias + v * lanes) + c[m][v]; });
-    if (r.moments) r.moments.add_tile(r.channel, c);
-    float* to = r.to;
-    const int64_t pixel = r.pixel;
-    if (r.scale || r.act != Activation::none || r.last < lanes)
-      for_vectors<M, V>([&](int m, int v) { leave_result(r, m, v, v + 1 == V, c[m][v]); });
-    else if (r.past)
-      for_vectors<M, V>([&](int m, int v) { stream(to + m * pixel + v * lanes, c[m][v]); });
-    else
-      for_vectors<M, V>([&](int m, int v) { store(to + m * pixel + v * lanes, c[m][v]); });
   }
+  const auto for_vectors = [&](const auto& fn) {
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m)
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) fn(m, v);
+  };
+  for_vectors([&](int m, int v) { c[m][v] = load(bias + v * lanes) + c[m][v]; });
+  if (r.moments) r.moments.add_tile(r.channel, c);
+  float* to = r.to;
+  const int64_t pixel = r.pixel;
+  if (r.scale || r.act != Activation::none || r.last < lanes)
+    for_vectors([&](int m, int v) { leave_result(r, m, v, v + 1 == V, c[m][v]); });
+  else if (r.past)
+    for_vectors([&](int m, int v) { stream(to + m * pixel + v * lanes, c[m][v]); });
+  else
+    for_vectors([&](int m, int v) { store(to + m * pixel + v * lanes, c[m][v]); });
 }
 
 // What is added, gated or added to is left in `sums` first.
@@ -89,17 +93,14 @@ void convolve_row(const FewChannels& f, const Arguments& a, const Band& band, in
   const View& dst = a.dst[0].view;
   const Epilogue& e = a.epilogue;
   const bool direct = leaves_directly(a), past = streams(a);
-  const int64_t row = f.columns() * f.fine.c, step = f.stride.w * f.fine.c;
-  const Taps taps{step, row, f.kernel.h, f.run()};
+  const int64_t row = f.columns() * f.fine.c, step = f.stride.w * f.fine.c, taps = f.kernel.h * f.run();
   const float* from = band.fine + (q - band.q0) * f.stride.h * row;
-  const int64_t tiles = (f.coarse.w + tile_rows - 1) / tile_rows, each = f.coarse.w / tiles,
-                longer = f.coarse.w % tiles;
+  const int64_t tiles = (f.coarse.w + tile_rows - 1) / tile_rows;
   for (int64_t o0 = 0; o0 < f.coarse.c; o0 += block) {
     const int64_t width = width_at(f, o0), last = least(lanes, f.coarse.c - o0 - (width - lanes));
-    const float* weights = reinterpret_cast<const float*>(a.packed) + o0 * taps.rows * taps.run;
-    for (int64_t t = 0, count; t < tiles; t += count) {
-      const int64_t x = t * each + least(t, longer), pixels = each + (t < longer ? 1 : 0);
-      count = direct ? (t < longer ? longer : tiles) - t : 1;  // tiles of as many pixels
+    const float* weights = reinterpret_cast<const float*>(a.packed) + o0 * taps;
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t x = part(f.coarse.w, t, tiles), pixels = part(f.coarse.w, t + 1, tiles) - x;
       const Results to = direct ? Results{dst.at<float>(band.n, q, x) + o0,
                                           dst.pixel_stride,
                                           last,
@@ -110,10 +111,9 @@ void convolve_row(const FewChannels& f, const Arguments& a, const Band& band, in
                                           band.moments,
                                           o0}
                                 : Results{sums, width, lanes, nullptr, nullptr, Activation::none, false, {}, 0};
-      const Strip strip{count, pixels * step, 0, pixels * to.pixel, 0};
       with_constant<tile_rows>(pixels, [&]<int M>() {
-        width == lanes ? sum_runs<M, 1>(from + x * step, taps, weights, padded.bias + o0, to, strip)
-                       : sum_runs<M, 2>(from + x * step, taps, weights, padded.bias + o0, to, strip);
+        width == lanes ? sum_runs<M, 1>(from + x * step, step, row, f.kernel.h, f.run(), weights, padded.bias + o0, to)
+                       : sum_runs<M, 2>(from + x * step, step, row, f.kernel.h, f.run(), weights, padded.bias + o0, to);
       });
       if (!direct) leave_sums(f, a, band.n, q, x, pixels, o0, sums);
     }
