@@ -14,15 +14,16 @@ struct Run {
 /// x[m * step + offset + k] * panel[k][v]; then leave(m, v, sum) for each. The sum is added as a whole: what a few
 /// hundred channels give is rounded less than what is added to all channels before, one by one. next: the x of the call
 /// that follows. It and the panel are asked for while this one computes: the processor does not follow so many rows by
-/// itself, and they may lie beyond the L2 cache. (Rows of many channels into L2: there may be more of them than a set
-/// of L1 has lines.) half: of the last vectors only half the lanes are wanted. panel: floats from the runs' panels to
-/// those that are meant.
-template <int M, int V, bool half = false, class Leave>
+/// itself, and they may lie beyond the L2 cache. half: of the last vectors only half the lanes are wanted. in_map:
+/// where pixels of many channels are an even number of lines apart, they share a part of L1's sets, and the next are
+/// asked for into L2. panel: floats from the runs' panels to those that are meant.
+template <int M, int V, bool half = false, bool in_map = false, class Leave>
 [[gnu::always_inline]] inline void sum_tile(const float* x, const float* next, int64_t step, const Run* runs,
                                             int64_t run_count, int64_t length, const float* init, int64_t init_step,
                                             const Leave& leave, int64_t panel = 0) {
   constexpr int64_t line = 16, ahead = 64, few = 64;  // floats of a cache line; steps of k
   constexpr int whole = half ? V - 1 : V;
+  const bool crowded = in_map && length > few && step % (2 * line) == 0;
   vfloat c[M][V];
   vhalf h[M];
 #pragma GCC unroll 16
@@ -36,7 +37,7 @@ template <int M, int V, bool half = false, class Leave>
     for (int64_t k0 = 0; k0 < length; k0 += line, wanted += line) {
 #pragma GCC unroll 16
       for (int m = 0; m < M; ++m)
-        length > few ? __builtin_prefetch(wanted + m * step, 0, 2) : __builtin_prefetch(wanted + m * step);
+        crowded ? __builtin_prefetch(wanted + m * step, 0, 2) : __builtin_prefetch(wanted + m * step);
       const int64_t count = length - k0 < line ? length - k0 : line;
       for (int64_t k = 0; k < count; ++k, ++a, b += V * lanes) {
         vfloat w[V];
@@ -171,7 +172,7 @@ template <int M, int V, bool half>
   for (int64_t t = 0; t < s.tiles; ++t) {
     expect_results<M, V>(r);
     vfloat results[M][V];
-    sum_tile<M, V, half>(
+    sum_tile<M, V, half, true>(
         x, next, step, runs, run_count, length, init, 0,
         [&](int m, int v, vfloat sum) {
           results[m][v] = sum;
