@@ -13,7 +13,7 @@ namespace pixelwise {
 namespace {
 
 constexpr int64_t panel_bytes = 256 << 10, band_bytes = 512 << 10, sums_bytes = 640 << 10, prepacked_bytes = 32 << 20,
-                  slab_bytes = 64 << 20, point_bytes = 896 << 10;
+                  slab_bytes = 64 << 20, point_bytes = 896 << 10, pointwise_bytes = 640 << 10;
 
 bool reads_inside(const Axis& axis, int64_t extent) {
   return axis.low >= 0 && (axis.count - 1) * axis.stride + axis.high < extent;
@@ -72,7 +72,7 @@ Gather plan_gather(const Convolution& conv, const Problem& problem, bool from_fi
   g.tapwise = conv.kernel.w > 1 && conv.dilation.w > 1 && g.src.c >= 64;
   block_channels(g, lanes_of(problem.isa));
   g.pointwise = g.in_place && g.h.phases * g.w.phases == 1 && g.h.low == 0 && g.w.low == 0 && g.in_blocks == 1 &&
-                weights * 4 <= panel_bytes;
+                weights * 4 <= pointwise_bytes;
   block_rows(g);
   return g;
 }

@@ -164,8 +164,8 @@ std::string declines(const Convolution& conv, const Problem& problem, const Algo
   if (has_most_points(f) && problem.pass == Pass::backward_weights)
     return "the weight gradient: with so many points its sums over tiles would be rounded too much";
   const Size map = tiled_map(conv, problem);
-  if (has_most_points(f) && std::min(map.h, map.w) < 8)
-    return format("a map of {}: it is for 8x8 and more; of fewer pixels the largest may be small beside its error",
+  if (has_most_points(f) && std::min(map.h, map.w) < 12)
+    return format("a map of {}: it is for 12x12 and more; of fewer pixels the largest may be small beside its error",
                   to_string(map));
   if (is_pairs(f) && (conv.pad != conv.dilation || tiles_of(map, conv.dilation, f) != Size{1, 1}))
     return format("rate {}, padding {}: it is for equal ones of half the map or more", to_string(conv.dilation),

@@ -36,7 +36,7 @@ struct Gather {
   int64_t out_blocks = 0, out_groups = 0;
   bool prepacked = true;   ///< the weights are in Arguments::packed; else panels are packed as needed
   bool in_place = false;   ///< one tap and no border: a plain source is read where it is
-  bool pointwise = false;  ///< in_place, one phase, and so few weights that they stay in L2
+  bool pointwise = false;  ///< in_place, one phase, and the weights stay in L2
   bool tapwise = false;  ///< atrous, of many channels: tap by tap from where the source is, without those in the border
   int64_t band_floats = 0, sum_floats = 0, panel_floats = 0;
   MomentsPlan moments;

@@ -10,18 +10,26 @@ struct Run {
   const float* panel;  ///< [length][V * lanes]
 };
 
+/// How the rows of the next tile are asked for.
+enum class Ask {
+  rows,            ///< into L1
+  rows_of_map,     ///< where pixels of many channels are an even number of lines apart, into L2: they share L1's sets
+  rows_and_later,  ///< and, with each step of k, a vector from `later` on, into L2
+};
+
 /// The sums of M x V vectors, from registers: sums[m][v] = init + sum over runs and k < length of
 /// x[m * step + offset + k] * panel[k][v]; then leave(m, v, sum) for each. The sum is added as a whole: what a few
 /// hundred channels give is rounded less than what is added to all channels before, one by one. next: the x of the call
 /// that follows. It and the panel are asked for while this one computes: the processor does not follow so many rows by
-/// itself, and they may lie beyond the L2 cache. half: of the last vectors only half the lanes are wanted. with_later:
-/// with each step of k a vector from `later` on is asked for, into the L2 cache.
-template <int M, int V, bool half = false, bool with_later = false, class Leave>
+/// itself, and they may lie beyond the L2 cache. half: of the last vectors only half the lanes are wanted. panel:
+/// floats from the runs' panels to those that are meant.
+template <int M, int V, bool half = false, Ask ask = Ask::rows, class Leave>
 [[gnu::always_inline]] inline void sum_tile(const float* x, const float* next, int64_t step, const Run* runs,
                                             int64_t run_count, int64_t length, const float* init, int64_t init_step,
-                                            const Leave& leave, const float* later = nullptr) {
-  constexpr int64_t line = 16, ahead = 64;  // floats of a cache line; steps of k
+                                            const Leave& leave, int64_t panel = 0, const float* later = nullptr) {
+  constexpr int64_t line = 16, ahead = 64, few = 64;  // floats of a cache line; steps of k
   constexpr int whole = half ? V - 1 : V;
+  const bool crowded = ask == Ask::rows_of_map && length > few && step % (2 * line) == 0;
   vfloat c[M][V];
   vhalf h[M];
 #pragma GCC unroll 16
@@ -31,13 +39,14 @@ template <int M, int V, bool half = false, bool with_later = false, class Leave>
     for (int v = 0; v < whole; ++v) c[m][v] = zero();
   }
   for (int64_t r = 0; r < run_count; ++r) {
-    const float *a = x + runs[r].offset, *b = runs[r].panel, *wanted = next + runs[r].offset;
+    const float *a = x + runs[r].offset, *b = runs[r].panel + panel, *wanted = next + runs[r].offset;
     for (int64_t k0 = 0; k0 < length; k0 += line, wanted += line) {
 #pragma GCC unroll 16
-      for (int m = 0; m < M; ++m) __builtin_prefetch(wanted + m * step);
+      for (int m = 0; m < M; ++m)
+        crowded ? __builtin_prefetch(wanted + m * step, 0, 2) : __builtin_prefetch(wanted + m * step);
       const int64_t count = length - k0 < line ? length - k0 : line;
       for (int64_t k = 0; k < count; ++k, ++a, b += V * lanes) {
-        if constexpr (with_later) __builtin_prefetch(later, 0, 2), later += lanes;
+        if constexpr (ask == Ask::rows_and_later) __builtin_prefetch(later, 0, 2), later += lanes;
         vfloat w[V];
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v) {
@@ -130,22 +139,59 @@ inline PerChannel pad_channels(const Arguments& a, int64_t padded, float* to) {
   r.past ? stream(to, sum) : store(to, sum);
 }
 
-template <int M, int V, bool half>
-[[gnu::noinline, gnu::aligned(64)]] void result_tile(const float* x, const float* next, int64_t step, const Run* runs,
-                                                     int64_t run_count, int64_t length, const float* init,
-                                                     const Results& r) {
-  if (!r.past) {
+/// fn(m, v) for every vector of a tile.
+template <int M, int V, class Fn>
+[[gnu::always_inline]] inline void for_vectors(const Fn& fn) {
 #pragma GCC unroll 16
-    for (int m = 0; m < M; ++m)
+  for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) __builtin_prefetch(r.to + m * r.pixel + v * lanes, 1);
+    for (int v = 0; v < V; ++v) fn(m, v);
+}
+
+/// The lines that a tile will be written to are asked for before its sums are computed. (Without a lambda: GCC drops
+/// calls of functions that only prefetch.)
+template <int M, int V>
+[[gnu::always_inline]] inline void expect_results(const Results& r) {
+  if (r.past) return;
+  const float* to = r.to;
+#pragma GCC unroll 16
+  for (int m = 0; m < M; ++m, to += r.pixel)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) __builtin_prefetch(to + v * lanes, 1);
+}
+
+/// Tiles one after the other: floats from one to the next.
+struct Strip {
+  int64_t tiles = 1, x = 0, panel = 0, results = 0, channels = 0;
+};
+
+/// The results of a strip of tiles. What is the same for all of them is computed once: of few channels, a tile takes
+/// hardly longer than it takes to call a function with so many rows.
+template <int M, int V, bool half>
+[[gnu::noinline, gnu::aligned(64)]] void result_tiles(const float* x, const float* next, int64_t step, const Run* runs,
+                                                      int64_t run_count, int64_t length, const float* init, Results r,
+                                                      const Strip& strip) {
+  const Strip s = strip;
+  // Short sums leave together, without a question for each of them. (Long ones were slower so.)
+  const bool short_ones =
+      run_count * length <= 128 && !r.scale && r.act == Activation::none && r.last == lanes && !r.past;
+  int64_t panel = 0;
+  for (int64_t t = 0; t < s.tiles; ++t) {
+    expect_results<M, V>(r);
+    vfloat results[M][V];
+    sum_tile<M, V, half, Ask::rows_of_map>(
+        x, next, step, runs, run_count, length, init, 0,
+        [&](int m, int v, vfloat sum) {
+          results[m][v] = sum;
+          if (!short_ones) leave_result(r, m, v, v + 1 == V, sum);
+        },
+        panel);
+    if (short_ones) for_vectors<M, V>([&](int m, int v) { store(r.to + m * r.pixel + v * lanes, results[m][v]); });
+    if (r.moments) r.moments.add_tile(r.channel, results);
+    x += s.x, next += s.x, panel += s.panel, init += s.channels;
+    r.to += s.results, r.channel += s.channels, r.shift += s.channels;
+    if (r.scale) r.scale += s.channels;
   }
-  vfloat results[M][V];
-  sum_tile<M, V, half>(x, next, step, runs, run_count, length, init, 0, [&](int m, int v, vfloat sum) {
-    results[m][v] = sum;
-    leave_result(r, m, v, v + 1 == V, sum);
-  });
-  if (r.moments) r.moments.add_tile(r.channel, results);
 }
 
 }  // namespace pixelwise::PIXELWISE_ISA

@@ -162,9 +162,10 @@ void set_row(const Gather& g, const Arguments& a, const Band& band, const AxisPh
 void run_result_tiles(const Row& row, int64_t pixels, const BlockParameters& block, const Exit& exit, bool past) {
   const View& dst = exit.a.dst[0].view;
   const int64_t tiles = (pixels + tile_rows - 1) / tile_rows, vectors = exit.block.width / lanes;
+  const int64_t each = pixels / tiles, longer = pixels % tiles, pixel = exit.g.w.step * dst.pixel_stride;
   const Epilogue& e = exit.a.epilogue;
-  Results results{nullptr,
-                  exit.g.w.step * dst.pixel_stride,
+  Results results{dst.at<float>(exit.n, exit.y, exit.first) + exit.block.o0,
+                  pixel,
                   exit.block.channels - (vectors - 1) * lanes,
                   e.scale ? block.scale : nullptr,
                   block.shift,
@@ -172,15 +173,17 @@ void run_result_tiles(const Row& row, int64_t pixels, const BlockParameters& blo
                   past,
                   exit.moments,
                   exit.block.o0};
-  for (int64_t t = 0; t < tiles; ++t) {
-    const int64_t x0 = part(pixels, t, tiles), count = part(pixels, t + 1, tiles) - x0;
-    const float *x = row.x + x0 * row.step, *next = x + count * row.step;
-    results.to = dst.at<float>(exit.n, exit.y, exit.first + x0 * exit.g.w.step) + exit.block.o0;
-    with_constant<tile_rows>(count, [&]<int M>() {
+  const float* x = row.x;
+  // The first tiles have a pixel more.
+  for (const Strip strip : {Strip{longer, (each + 1) * row.step, 0, (each + 1) * pixel},
+                            Strip{tiles - longer, each * row.step, 0, each * pixel}}) {
+    with_constant<tile_rows>(strip.x / row.step, [&]<int M>() {
       with_vectors(exit.block.channels, [&]<int V, bool half>() {
-        result_tile<M, V, half>(x, next, row.step, row.runs, row.run_count, row.length, block.bias, results);
+        result_tiles<M, V, half>(x, x + strip.x, row.step, row.runs, row.run_count, row.length, block.bias, results,
+                                 strip);
       });
     });
+    x += strip.tiles * strip.x, results.to += strip.tiles * strip.results;
   }
 }
 
@@ -272,59 +275,85 @@ Shape rows_of(const Gather& g, const Arguments& a) {
   return all && g.h.stride == 1 && g.w.stride == 1 ? Shape{1, 1, g.dst.pixels(), g.dst.c} : g.dst;
 }
 
+// What a chunk of a pointwise convolution knows of all its tiles.
+struct Points {
+  const Gather& g;
+  const Arguments& a;
+  PerChannel all;
+  MomentsPart moments;
+  bool direct, past;
+  float* sums;  // of a tile that does not leave directly
+};
+
+// The results of `tiles` tiles of `pixels` pixels from (n, y, x), of which there is one where pixels have more than one
+// block of channels: then the blocks are the strip.
+void point_tiles(const Points& p, int64_t n, int64_t y, int64_t x, int64_t pixels, int64_t tiles) {
+  const Gather& g = p.g;
+  const Arguments& a = p.a;
+  const View &src = a.src[0].view, &dst = a.dst[0].view;
+  const int64_t step = g.w.stride * src.pixel_stride, panel = g.src.c * g.block;
+  const float *from = src.at<float>(n, y * g.h.stride, 0) + x * step, *next = from + pixels * step;
+  float* to = dst.at<float>(n, y, x);
+  for (int64_t b = 0, blocks = 1; b < g.out_blocks; b += blocks) {
+    const Block block = block_of(g, b);
+    blocks = p.direct ? most(1, g.dst.c / g.block - b) : 1;  // all whole ones, then what is left
+    const Strip strip = tiles > 1 ? Strip{tiles, pixels * step, 0, pixels * dst.pixel_stride, 0}
+                                  : Strip{blocks, 0, panel, g.block, g.block};
+    const Run run{0, reinterpret_cast<const float*>(a.packed) + panel_offset(g, block, 0, g.src.c, 0)};
+    const float* bias = p.all.bias + block.o0;
+    const Results results{to + block.o0,
+                          dst.pixel_stride,
+                          block.channels - (block.width - lanes),
+                          a.epilogue.scale ? p.all.scale + block.o0 : nullptr,
+                          p.all.shift + block.o0,
+                          a.epilogue.act,
+                          p.past,
+                          p.moments,
+                          block.o0};
+    const Exit exit{g, a, block, n, y, x, p.moments};
+    if (!p.direct) exit.prepare(0, pixels);
+    with_constant<tile_rows>(pixels, [&]<int M>() {
+      with_vectors(block.channels, [&]<int V, bool half>() {
+        p.direct ? result_tiles<M, V, half>(from, next, step, &run, 1, g.src.c, bias, results, strip)
+                 : tile<M, V, half>(from, next, step, &run, 1, g.src.c, bias, 0, p.sums);
+      });
+    });
+    if (!p.direct) exit.leave(0, pixels, p.sums);
+  }
+}
+
 // 1x1 of few weights: all results of a few pixels are computed together, so that pixels are read and written whole and
 // in the order of memory.
 void pointwise(const Gather& g, const Arguments& a) {
-  const View &src = a.src[0].view, &dst = a.dst[0].view;
-  const Epilogue& e = a.epilogue;
-  const bool direct = leaves_directly(a), past = streams(a);
+  const bool direct = leaves_directly(a);
   const Shape rows = rows_of(g, a);
   // Tiles of `each` pixels, the first `longer` with one more: nothing is divided in the loop, where a tile takes little
   // longer than a few divisions.
   const int64_t tiles = (rows.w + tile_rows - 1) / tile_rows, each = rows.w / tiles, longer = rows.w % tiles;
-  const int64_t total = rows.n * rows.h * tiles, chunks = least(most(total / 4, 1), Gather::pointwise_chunks),
-                step = g.w.stride * src.pixel_stride;
+  const int64_t total = rows.n * rows.h * tiles;
+  // A power of two, so that threads have as many chunks; long ones, as nobody has asked for the pixels of a first tile.
+  int64_t chunks = Gather::pointwise_chunks;
+  while ((chunks > 16 && 64 * chunks > total) || (chunks > 8 && 16 * chunks > total)) chunks /= 2;
+  chunks = least(chunks, total);
   parallel_for(chunks, [&](int64_t chunk, int thread) {
     float* sums = reinterpret_cast<float*>(a.scratch) + thread * g.thread_floats() + g.band_floats;
     const int64_t padded = g.out_blocks * g.block;
     const MomentsPart moments = moments_part(g.moments, a, chunk);
     if (moments) moments.begin(0, padded);
     const PerChannel all = pad_channels(a, padded, sums + tile_rows * g.block);
-    const int64_t begin = part(total, chunk, chunks), end = part(total, chunk + 1, chunks);
-    int64_t t = begin % tiles, y = begin / tiles % rows.h, n = begin / tiles / rows.h;
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t x0 = t * each + least(t, longer), pixels = each + (t < longer ? 1 : 0);
-      const float *from = src.at<float>(n, y * g.h.stride, 0) + x0 * step, *next = from + pixels * step;
-      float* to = dst.at<float>(n, y, 0) + x0 * dst.pixel_stride;
-      for (int64_t b = 0; b < g.out_blocks; ++b) {
-        const Block block = block_of(g, b);
-        const int64_t vectors = block.width / lanes;
-        const Run run{0, reinterpret_cast<const float*>(a.packed) + panel_offset(g, block, 0, g.src.c, 0)};
-        const Results results{to + block.o0,
-                              dst.pixel_stride,
-                              block.channels - (vectors - 1) * lanes,
-                              e.scale ? all.scale + block.o0 : nullptr,
-                              all.shift + block.o0,
-                              e.act,
-                              past,
-                              moments,
-                              block.o0};
-        const Exit exit{g, a, block, n, y, x0, moments};
-        if (!direct) exit.prepare(0, pixels);
-        with_constant<tile_rows>(pixels, [&]<int M>() {
-          with_vectors(block.channels, [&]<int V, bool half>() {
-            const float* bias = all.bias + block.o0;
-            direct ? result_tile<M, V, half>(from, next, step, &run, 1, g.src.c, bias, results)
-                   : tile<M, V, half>(from, next, step, &run, 1, g.src.c, bias, 0, sums);
-          });
-        });
-        if (!direct) exit.leave(0, pixels, sums);
-      }
-      if (++t == tiles) t = 0, ++y;
+    const Points points{g, a, all, moments, direct, streams(a), sums};
+    const int64_t end = part(total, chunk + 1, chunks);
+    int64_t i = part(total, chunk, chunks), t = i % tiles, y = i / tiles % rows.h, n = i / tiles / rows.h;
+    while (i < end) {
+      const int64_t equal = (t < longer ? longer : tiles) - t,
+                    count = direct && g.out_blocks == 1 ? least(equal, end - i) : 1;
+      point_tiles(points, n, y, t * each + least(t, longer), each + (t < longer ? 1 : 0), count);
+      i += count, t += count;
+      if (t == tiles) t = 0, ++y;
       if (y == rows.h) y = 0, ++n;
     }
   });
-  leave_moments(g.moments, a, chunks, 0, dst.shape.c);
+  leave_moments(g.moments, a, chunks, 0, g.dst.c);
 }
 
 }  // namespace

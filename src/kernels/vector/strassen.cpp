@@ -206,7 +206,7 @@ struct Sums {
   bool begin_first, begin_second;
 };
 
-template <int M, bool with_later>
+template <int M, Ask ask>
 [[gnu::noinline, gnu::aligned(64)]] void add_tile(const float* x, int64_t step, const Run& run, int64_t length,
                                                   const Sums& to, const float* later) {
   alignas(64) static constexpr float zeros[2 * lanes] = {};
@@ -222,7 +222,7 @@ template <int M, bool with_later>
     const vfloat sign = broadcast(to.sign);  // here: during the sums it would take a register that they need
     store(to.second + at, to.begin_second ? sum * sign : fma(sum, sign, load(to.second + at)));
   };
-  sum_tile<M, 2, false, with_later>(x, x + M * step, step, &run, 1, length, zeros, 0, leave, later);
+  sum_tile<M, 2, false, ask>(x, x + M * step, step, &run, 1, length, zeros, 0, leave, 0, later);
 }
 
 // The seven products of one block of source channels: the first block begins the sums, and they leave after the last.
@@ -242,8 +242,8 @@ void multiply(const Strassen& s, const Pair& pair, const Halves& k, const float*
     const float* x = left + (product * rows + r0) * s.pitch;
     const float* later = run.panel + s.half * s.block + tile * k.first * lanes;
     with_constant<tile_rows>(r1 - r0, [&]<int M>() {
-      tile < 2 ? add_tile<M, true>(x, s.pitch, run, k.first, sums, later)
-               : add_tile<M, false>(x, s.pitch, run, k.first, sums, later);
+      tile < 2 ? add_tile<M, Ask::rows_and_later>(x, s.pitch, run, k.first, sums, later)
+               : add_tile<M, Ask::rows>(x, s.pitch, run, k.first, sums, later);
     });
   }
 }
