@@ -73,7 +73,7 @@ inline const Case cases[] = {
     {"depthwise, blocks of atrous pixels", {1, 25, 27, 36}, 36, {3, 3}, {1, 1}, {2, 2}, {2, 2}, 36},
     {"depthwise, slabs", {1, 66, 70, 16}, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 16},
     {"first layer, rows in parts", {1, 9, 301, 3}, 64, {3, 3}, {2, 2}, {1, 1}},
-    {"1x1, a few pixels", {1, 1, 3, 70}, 40, {1, 1}},
+    {"1x1, a few pixels", {1, 1, 3, 150}, 40, {1, 1}},
     {"1x1, strips of tiles", {2, 19, 23, 40}, 20, {1, 1}},
     {"1x1, slabs of pixels", {2, 33, 40, 35}, 130, {1, 1}},
 };

@@ -154,6 +154,19 @@ TEST(Conv2dPrecision, StrassenRoundsLittle) {
   EXPECT_EQ(kernels, 2 * static_cast<int>(isas().size())) << "forward and data gradient, of each instruction set";
 }
 
+// So many that the gradient is written past the caches.
+TEST(Conv2dPrecision, PointwiseWeightsOfManyChannels) {
+  const Case c{"", {1, 5, 5, 2080}, 2060, {1, 1}};
+  const Operands expected = exact(c, Pass::backward_weights);
+  for (const Isa set : isas()) {
+    const Candidates all = candidates(c, {}, problem_of(expected, Pass::backward_weights, false, set));
+    const auto found =
+        std::find_if(all.begin(), all.end(), [](const Kernel& k) { return std::string(k.name) == "implicit_gemm"; });
+    ASSERT_NE(found, all.end());
+    EXPECT_LT(error_of(*found, c, Pass::backward_weights, expected), 5e-6) << to_string(set);
+  }
+}
+
 TEST(Conv2dPrecision, StrassenServesLargeProductsOfPrecisionFp32) {
   if (std::getenv("PIXELWISE_KERNELS")) GTEST_SKIP() << "other kernels are forced";
   const auto serves = [](Pass pass, Precision precision, const Shape& x, int64_t channels) {

@@ -182,6 +182,7 @@ Patch patch_of(const Correlation& c, int64_t group) {
 void leave(const Correlation& c, const Destination& dst, const Patch& patch, int64_t r, const float* sums) {
   const PointProduct& p = c.point;
   const int64_t rows = least(lanes, patch.rows - r), of_coarse = dst.view.image_stride;
+  const Writer write(dst);
   const auto sum_at = [&](int64_t m, int64_t j) {
     const float* from = sums + (r + m) * p.sums_row + j;
     vfloat sum = load(from);
@@ -191,15 +192,13 @@ void leave(const Correlation& c, const Destination& dst, const Patch& patch, int
   float* to = dst.view.as<float>() +
               (p.swapped ? patch.column * of_coarse + patch.row + r : (patch.row + r) * of_coarse + patch.column);
   for (int64_t m = 0; !p.swapped && m < rows; ++m) {
-    for (int64_t j = 0; j < patch.columns; j += lanes)
-      put_some(to + m * of_coarse + j, sum_at(m, j), patch.columns - j, dst.mode);
+    for (int64_t j = 0; j < patch.columns; j += lanes) write(to + m * of_coarse + j, sum_at(m, j), patch.columns - j);
   }
   for (int64_t j = 0; p.swapped && j < patch.columns; j += lanes) {
     vfloat v[lanes];
     for (int64_t m = 0; m < lanes; ++m) v[m] = m < rows ? sum_at(m, j) : zero();
     transpose(v);
-    for (int64_t i = 0; i < least(lanes, patch.columns - j); ++i)
-      put_some(to + (j + i) * of_coarse, v[i], rows, dst.mode);
+    for (int64_t i = 0; i < least(lanes, patch.columns - j); ++i) write(to + (j + i) * of_coarse, v[i], rows);
   }
 }
 
@@ -260,24 +259,35 @@ void multiply(const Correlation& c, const Arguments& a) {
   });
 }
 
-// A few pixels, each of a kernel of one tap: every weight is a sum of a few products, and is written once.
+// V vectors of the weights of one coarse channel: the sum of a few products.
+template <int V>
+void sum_few(const View& fine, const View& coarse, int64_t i, int64_t o, float* to, Mode mode) {
+  vfloat sum[V];
+#pragma GCC unroll 8
+  for (int v = 0; v < V; ++v) sum[v] = zero();
+  const int64_t left = fine.shape.c - i, pixels = coarse.shape.pixels();
+  const float *f = fine.as<float>() + i, *g = coarse.as<float>() + o;
+  for (int64_t x = 0; x < pixels; ++x, f += fine.pixel_stride, g += coarse.pixel_stride) {
+    const vfloat diff = broadcast(*g);
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) sum[v] = fma(V > 1 ? load(f + v * lanes) : load_some(f, left), diff, sum[v]);
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < V; ++v) put_some(to + i + v * lanes, sum[v], left - v * lanes, mode);
+}
+
+// A few pixels, each of a kernel of one tap: every weight is written once.
 void multiply_few(const Correlation& c, const Arguments& a) {
   const View &fine = a.src[static_cast<size_t>(c.fine_operand)].view,
              &coarse = a.src[static_cast<size_t>(1 - c.fine_operand)].view;
-  const int64_t pixels = coarse.shape.pixels();
   const Destination& dst = a.dst[0];
-  const int64_t chunks = least(16, coarse.shape.c);
+  const int64_t chunks = least(16, coarse.shape.c), channels = fine.shape.c;
   parallel_for(chunks, [&](int64_t chunk, int) {
     for (int64_t o = part(coarse.shape.c, chunk, chunks); o < part(coarse.shape.c, chunk + 1, chunks); ++o) {
       float* to = dst.view.at<float>(o, 0, 0);
-      for (int64_t i = 0; i < fine.shape.c; i += lanes) {
-        const int64_t left = fine.shape.c - i;
-        const float *f = fine.as<float>() + i, *g = coarse.as<float>() + o;
-        vfloat sum = zero();
-        for (int64_t x = 0; x < pixels; ++x, f += fine.pixel_stride, g += coarse.pixel_stride)
-          sum = fma(load_some(f, left), broadcast(*g), sum);
-        put_some(to + i, sum, left, dst.mode);
-      }
+      int64_t i = 0;
+      for (; i + 8 * lanes <= channels; i += 8 * lanes) sum_few<8>(fine, coarse, i, o, to, dst.mode);
+      for (; i < channels; i += lanes) sum_few<1>(fine, coarse, i, o, to, dst.mode);
     }
   });
 }
