@@ -265,12 +265,12 @@ void sum_few(const View& fine, const View& coarse, int64_t i, int64_t o, float* 
   vfloat sum[V];
 #pragma GCC unroll 8
   for (int v = 0; v < V; ++v) sum[v] = zero();
-  const int64_t left = fine.shape.c - i, pixels = coarse.shape.pixels();
+  const int64_t left = V > 1 ? V * lanes : fine.shape.c - i, pixels = coarse.shape.pixels();
   const float *f = fine.as<float>() + i, *g = coarse.as<float>() + o;
   for (int64_t x = 0; x < pixels; ++x, f += fine.pixel_stride, g += coarse.pixel_stride) {
     const vfloat diff = broadcast(*g);
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) sum[v] = fma(V > 1 ? load(f + v * lanes) : load_some(f, left), diff, sum[v]);
+    for (int v = 0; v < V; ++v) sum[v] = fma(load_some(f + v * lanes, left - v * lanes), diff, sum[v]);
   }
 #pragma GCC unroll 8
   for (int v = 0; v < V; ++v) put_some(to + i + v * lanes, sum[v], left - v * lanes, mode);
