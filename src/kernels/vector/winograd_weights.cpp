@@ -1,6 +1,7 @@
 // The weight gradient by Winograd: the tiles of both maps are transformed, each of the transform's points is a matrix
 // product of (fine channels x tiles) and (tiles x coarse channels), and the sums are transformed back on their way to
-// dst. All threads work on one band of tiles and one group of fine channels.
+// dst. Of few channels every thread has tiles of its own; of more, all threads work on one band of tiles and one group
+// of fine channels.
 #include "kernels/vector/conv_outer.hpp"
 #include "kernels/vector/winograd_tiles.hpp"
 #include "pixelwise/core/parallel.hpp"
@@ -23,20 +24,30 @@ struct Sums {
   int64_t step() const { return (coarse.last - coarse.first) * pitch + Winograd::gap; }
 };
 
-// The tiles [first, first + count) of both maps; of the coarse one only where it is not there yet.
+// Tiles [first, first + count) of both maps, as tiles [at, at + count) of a band; of the coarse one only where it is
+// not there yet.
+template <class F>
+void transform_tiles(const WinogradWeights& w, const Arguments& a, const Channels& fine, bool with_coarse,
+                     int64_t first, int64_t count, int64_t at, const Tiles& to) {
+  const Source &fine_map = a.src[static_cast<size_t>(w.fine_operand)],
+               &coarse_map = a.src[static_cast<size_t>(1 - w.fine_operand)];
+  for (int64_t t = 0; t < count; ++t) {
+    const Place place = place_of(w.map, first + t), next = place_of(w.map, least(first + t + 1, w.map.count() - 1));
+    source_tile<F>(w.map, fine_map, fine, place, to.fine + (at + t) * w.fine_pitch, w.fine_step(),
+                   source_ahead<F>(w.map, fine_map.view, next));
+    if (with_coarse)
+      gradient_tile<F>(w.map, coarse_map, {0, w.map.dst.c}, place, to.coarse + (at + t) * w.coarse_pitch,
+                       w.coarse_step(), gradient_ahead<F>(w.map, coarse_map.view, next));
+  }
+}
+
+// The same by all threads.
 template <class F>
 void transform_band(const WinogradWeights& w, const Arguments& a, const Channels& fine, bool with_coarse, int64_t first,
                     int64_t count, const Tiles& to) {
-  const Source &fine_map = a.src[static_cast<size_t>(w.fine_operand)],
-               &coarse_map = a.src[static_cast<size_t>(1 - w.fine_operand)];
   parallel_for((count + tiles_together - 1) / tiles_together, [&](int64_t chunk, int) {
-    const int64_t end = least(count, (chunk + 1) * tiles_together);
-    for (int64_t t = chunk * tiles_together; t < end; ++t) {
-      const Place place = place_of(w.map, first + t);
-      source_tile<F>(w.map, fine_map, fine, place, to.fine + t * w.fine_pitch, w.fine_step());
-      if (with_coarse)
-        gradient_tile<F>(w.map, coarse_map, {0, w.map.dst.c}, place, to.coarse + t * w.coarse_pitch, w.coarse_step());
-    }
+    const int64_t at = chunk * tiles_together;
+    transform_tiles<F>(w, a, fine, with_coarse, first + at, least(tiles_together, count - at), at, to);
   });
 }
 
@@ -61,14 +72,19 @@ void add_products(const WinogradWeights& w, const Sums& sums, int64_t p, int64_t
   }
 }
 
-// The gradient of the weights of coarse channel o; the group begins with fine channel c0.
+// The gradient of the weights of coarse channel o, from the sums of all slabs; the group begins with fine channel c0.
 template <class F>
-void leave_weights(const Destination& dst, const Sums& sums, int64_t c0, int64_t o) {
+void leave_weights(const WinogradWeights& w, const Destination& dst, const Sums& sums, int64_t c0, int64_t o) {
   const Writer write(dst);
   for (int64_t c = sums.fine.first; c < sums.fine.last; c += lanes) {
     const float* at = sums.data + (o - sums.coarse.first) * sums.pitch + c - sums.fine.first;
     transform_weights_gradient<F>(
-        [&](int i, int j) { return load(at + F::point(i, j) * sums.step()); },
+        [&](int i, int j) {
+          const float* from = at + F::point(i, j) * sums.step();
+          vfloat sum = load(from);
+          for (int64_t slab = 1; slab < w.slabs; ++slab) sum += load(from + slab * w.sums_floats());
+          return sum;
+        },
         [&](int y, int x, vfloat v) { write(dst.view.at<float>(o, y, x) + c0 + c, v, sums.fine.last - c); });
   }
 }
@@ -86,7 +102,7 @@ void run_by_channels(const WinogradWeights& w, const Arguments& a, const Channel
                     w.in_block};
     for (int64_t p = 0; p < w.map.points(); ++p)
       add_products(w, sums, p, sums.coarse.first, sums.coarse.last, true, w.map.count(), tiles);
-    for (int64_t o = sums.coarse.first; o < sums.coarse.last; ++o) leave_weights<F>(a.dst[0], sums, fine.first, o);
+    for (int64_t o = sums.coarse.first; o < sums.coarse.last; ++o) leave_weights<F>(w, a.dst[0], sums, fine.first, o);
   });
 }
 
@@ -99,11 +115,13 @@ void add_by_points(const WinogradWeights& w, const Sums& sums, bool first, int64
   });
 }
 
+Tiles tiles_at(const WinogradWeights& w, float* scratch) { return {scratch, scratch + w.map.points() * w.fine_step()}; }
+
 template <class F>
-void run(const WinogradWeights& w, const Arguments& a) {
+void run_by_groups(const WinogradWeights& w, const Arguments& a) {
   float* scratch = reinterpret_cast<float*>(a.scratch);
-  const Tiles tiles{scratch, scratch + w.map.points() * w.fine_step()};
-  float* all_sums = tiles.coarse + w.map.points() * w.coarse_step();
+  const Tiles tiles = tiles_at(w, scratch);
+  float* all_sums = scratch + w.tiles_floats();
   for (int64_t group = 0; group < w.in_groups; ++group) {
     const Channels fine{group * w.in_group, least((group + 1) * w.in_group, w.map.src.c)};
     const Sums sums{{0, fine.last - fine.first}, {0, w.map.dst.c}, all_sums, w.in_block};
@@ -113,16 +131,38 @@ void run(const WinogradWeights& w, const Arguments& a) {
       if (w.by_points) add_by_points(w, sums, first == 0, count, tiles);
     }
     if (w.by_points)
-      parallel_for(w.map.dst.c, [&](int64_t o, int) { leave_weights<F>(a.dst[0], sums, fine.first, o); });
+      parallel_for(w.map.dst.c, [&](int64_t o, int) { leave_weights<F>(w, a.dst[0], sums, fine.first, o); });
     else
       run_by_channels<F>(w, a, fine, tiles, all_sums);
   }
 }
 
+// Few channels: what is done with a tile takes little longer than to bring it from one core to another. A chunk is a
+// slab of tiles with sums of its own.
+template <class F>
+void run_by_slabs(const WinogradWeights& w, const Arguments& a) {
+  const Channels fine{0, w.map.src.c};
+  const Sums sums{fine, {0, w.map.dst.c}, reinterpret_cast<float*>(a.scratch), w.in_block};
+  float* all_tiles = sums.data + w.slabs * w.sums_floats();
+  parallel_for(w.slabs, [&](int64_t slab, int thread) {
+    const Tiles tiles = tiles_at(w, all_tiles + thread * w.tiles_floats());
+    Sums own = sums;
+    own.data += slab * w.sums_floats();
+    const int64_t begin = part(w.map.count(), slab, w.slabs), end = part(w.map.count(), slab + 1, w.slabs);
+    for (int64_t first = begin; first < end; first += w.map.band) {
+      const int64_t count = least(w.map.band, end - first);
+      transform_tiles<F>(w, a, fine, true, first, count, 0, tiles);
+      for (int64_t p = 0; p < w.map.points(); ++p)
+        add_products(w, own, p, 0, w.map.dst.c, first == begin, count, tiles);
+    }
+  });
+  parallel_for(w.map.dst.c, [&](int64_t o, int) { leave_weights<F>(w, a.dst[0], sums, 0, o); });
+}
+
 }  // namespace
 
 void winograd_weights(const WinogradWeights& w, const Arguments& a) {
-  with_filter(w.map, [&]<class F>() { run<F>(w, a); });
+  with_filter(w.map, [&]<class F>() { w.slabs > 1 ? run_by_slabs<F>(w, a) : run_by_groups<F>(w, a); });
   if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
 }
 
