@@ -81,6 +81,7 @@ void leave_weights(const WinogradWeights& w, const Destination& dst, const Sums&
     transform_weights_gradient<F>(
         [&](int i, int j) {
           const float* from = at + F::point(i, j) * sums.step();
+          __builtin_prefetch(from + lanes);  // the next vector's
           vfloat sum = load(from);
           for (int64_t slab = 1; slab < w.slabs; ++slab) sum += load(from + slab * w.sums_floats());
           return sum;
