@@ -72,20 +72,14 @@ void add_products(const WinogradWeights& w, const Sums& sums, int64_t p, int64_t
   }
 }
 
-// The gradient of the weights of coarse channel o, from the sums of all slabs; the group begins with fine channel c0.
+// The gradient of the weights of coarse channel o; the group begins with fine channel c0.
 template <class F>
-void leave_weights(const WinogradWeights& w, const Destination& dst, const Sums& sums, int64_t c0, int64_t o) {
+void leave_weights(const Destination& dst, const Sums& sums, int64_t c0, int64_t o) {
   const Writer write(dst);
   for (int64_t c = sums.fine.first; c < sums.fine.last; c += lanes) {
     const float* at = sums.data + (o - sums.coarse.first) * sums.pitch + c - sums.fine.first;
     transform_weights_gradient<F>(
-        [&](int i, int j) {
-          const float* from = at + F::point(i, j) * sums.step();
-          __builtin_prefetch(from + lanes);  // the next vector's
-          vfloat sum = load(from);
-          for (int64_t slab = 1; slab < w.slabs; ++slab) sum += load(from + slab * w.sums_floats());
-          return sum;
-        },
+        [&](int i, int j) { return load(at + F::point(i, j) * sums.step()); },
         [&](int y, int x, vfloat v) { write(dst.view.at<float>(o, y, x) + c0 + c, v, sums.fine.last - c); });
   }
 }
@@ -103,7 +97,7 @@ void run_by_channels(const WinogradWeights& w, const Arguments& a, const Channel
                     w.in_block};
     for (int64_t p = 0; p < w.map.points(); ++p)
       add_products(w, sums, p, sums.coarse.first, sums.coarse.last, true, w.map.count(), tiles);
-    for (int64_t o = sums.coarse.first; o < sums.coarse.last; ++o) leave_weights<F>(w, a.dst[0], sums, fine.first, o);
+    for (int64_t o = sums.coarse.first; o < sums.coarse.last; ++o) leave_weights<F>(a.dst[0], sums, fine.first, o);
   });
 }
 
@@ -132,9 +126,21 @@ void run_by_groups(const WinogradWeights& w, const Arguments& a) {
       if (w.by_points) add_by_points(w, sums, first == 0, count, tiles);
     }
     if (w.by_points)
-      parallel_for(w.map.dst.c, [&](int64_t o, int) { leave_weights<F>(w, a.dst[0], sums, fine.first, o); });
+      parallel_for(w.map.dst.c, [&](int64_t o, int) { leave_weights<F>(a.dst[0], sums, fine.first, o); });
     else
       run_by_channels<F>(w, a, fine, tiles, all_sums);
+  }
+}
+
+// The sums of coarse channel o, from all slabs into the first.
+void sum_slabs(const WinogradWeights& w, const Sums& first, int64_t o) {
+  for (int64_t p = 0; p < w.map.points(); ++p) {
+    float* to = first.data + p * first.step() + o * first.pitch;
+    for (int64_t c = 0; c < first.fine.last; c += lanes) {
+      vfloat sum = load(to + c);
+      for (int64_t slab = 1; slab < w.slabs; ++slab) sum += load(to + slab * w.sums_floats() + c);
+      store(to + c, sum);
+    }
   }
 }
 
@@ -157,7 +163,10 @@ void run_by_slabs(const WinogradWeights& w, const Arguments& a) {
         add_products(w, own, p, 0, w.map.dst.c, first == begin, count, tiles);
     }
   });
-  parallel_for(w.map.dst.c, [&](int64_t o, int) { leave_weights<F>(w, a.dst[0], sums, 0, o); });
+  parallel_for(w.map.dst.c, [&](int64_t o, int) {
+    sum_slabs(w, sums, o);
+    leave_weights<F>(a.dst[0], sums, 0, o);
+  });
 }
 
 }  // namespace
