@@ -15,8 +15,11 @@ constexpr int64_t shared_bytes = 8 << 20;    // of a band that all threads share
 constexpr int64_t made_bytes = 640 << 10;    // of a panel of weights that is made as needed
 constexpr int64_t weights_bytes = 40 << 20;  // of tiles, for a weight gradient of many channels
 constexpr int64_t prepacked_bytes = 16 << 20;
-constexpr int64_t most_summed = 256;  // source channels: longer sums of 64 points would be rounded too much
-constexpr int64_t few_tiles = 160;    // of a weight gradient: fewer pay for one pass over its sums, not for two
+constexpr int64_t most_summed = 256;     // source channels: longer sums of 64 points would be rounded too much
+constexpr int64_t slab_bytes = 3 << 20;  // of the sums of a slab of tiles, and of a band of it
+constexpr int64_t slab_tiles = 48;       // of a slab, at least
+constexpr int64_t most_slabs = 8;
+constexpr int64_t few_tiles = 160;  // of a weight gradient: fewer pay for one pass over its sums, not for two
 
 // Many weights are transformed as they are needed, a panel at a time, which is still in the L2 cache when it is used:
 // of 3x3 ones those for some rows of points, of 7x7 ones those of some source channels. Then the sums of all tiles must
@@ -126,6 +129,14 @@ WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, co
   w.in_groups = ceil_div(fine.c, w.in_group);
   w.fine_pitch = odd_lines(std::min(fine.c, w.in_group));
   w.map.band = all;
+  if (sums_bytes <= slab_bytes && all >= most_slabs * slab_tiles) {
+    w.slabs = most_slabs;
+    const int64_t longest = ceil_div(all, w.slabs), bytes = point_bytes * (w.fine_pitch + w.coarse_pitch);
+    w.map.band = ceil_div(longest, ceil_div(longest * bytes, slab_bytes));
+    w.in_block = w.fine_pitch;
+    w.out_blocks = 1;
+    return w;
+  }
   if (!w.by_points) {
     const int64_t rows = tile_rows_of(lanes);
     w.in_block = 2 * lanes;

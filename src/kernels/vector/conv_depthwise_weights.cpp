@@ -245,9 +245,9 @@ void depthwise_weights(const Depthwise& d, const Arguments& a) {
   const int64_t taps = d.h.phase[0].taps * d.w.phase[0].taps, pitch = round_to(map.c, lanes);
   const int64_t rows = map.n * map.h, row_blocks = map.n * blocks.all(), vectors = pitch / lanes;
   const int64_t in_whole_vectors = fine.plain() && coarse.plain() && in_blocks(d) ? map.c / lanes * lanes : 0;
-  // Few slabs: the channels are shared out, too.
+  // Few slabs: the channels are shared out, too, in groups that are equal for most numbers of channels.
   const int64_t slabs = d.slabs, at_least = (vectors + vectors_at_once - 1) / vectors_at_once;
-  const int64_t groups = least(vectors, most(at_least, 8 / slabs));
+  const int64_t groups = least(vectors, most(at_least, 12 / slabs));
   float* sums = reinterpret_cast<float*>(a.scratch);
   parallel_for(slabs * groups, [&](int64_t chunk, int) {
     const int64_t slab = chunk / groups, group = chunk % groups;

@@ -63,10 +63,11 @@ struct Winograd {
 /// The weight gradient: `map` tells the tiles (its src is the fine map, its dst the coarse one). A band of tiles of the
 /// coarse map and of a group of channels of the fine one is transformed by all threads, then multiplied. Where there
 /// are several groups, there is one band, so that no tile is transformed twice; both only where one would take too
-/// much.
+/// much. Of few channels and many tiles, every thread transforms and multiplies bands of its own.
 struct WinogradWeights {
   Winograd map;
   int fine_operand = 0;                      ///< of Arguments::src; the coarse map is the other
+  int64_t slabs = 1;                         ///< of tiles, with sums of their own, where there are few channels
   bool by_points = false;                    ///< a chunk of products is a point; else all points of some channels
   int64_t in_group = 0, in_groups = 0;       ///< fine channels of a group
   int64_t in_block = 0, out_blocks = 0;      ///< fine channels, and parts of the coarse channels, of a chunk
@@ -79,8 +80,10 @@ struct WinogradWeights {
     const int64_t channels = by_points ? map.dst.c : (map.dst.c + out_blocks - 1) / out_blocks;
     return map.points() * (channels * in_block + Winograd::gap);
   }
+  int64_t tiles_floats() const { return map.points() * (fine_step() + coarse_step()); }
   int64_t floats(int64_t threads) const {
-    return map.points() * (fine_step() + coarse_step()) + (by_points ? 1 : threads) * sums_floats();
+    if (slabs > 1) return threads * tiles_floats() + slabs * sums_floats();
+    return tiles_floats() + (by_points ? 1 : threads) * sums_floats();
   }
 };
 

@@ -1,6 +1,6 @@
 // The tiles of a Winograd convolution: where each lies in its map, and their way through the transform.
 #pragma once
-#include "kernels/vector/maps.hpp"
+#include "kernels/vector/conv_pack.hpp"
 #include "kernels/vector/winograd.hpp"
 #include "kernels/vector/winograd_transform.hpp"
 
@@ -70,25 +70,58 @@ template <int height, int width, class Fn>
   }
 }
 
-/// The transformed source of the tile at `place`: point p goes to to[p * step].
+/// The pixels of the tile that comes next are asked for, into L2, while this one is transformed: they come from beyond
+/// that cache, and the processor does not follow so many rows by itself.
+struct Nothing {
+  [[gnu::always_inline]] void operator()(int, int, int64_t) const {}
+};
+template <int first_column>
+struct TileAhead {
+  const float* data;
+  int64_t row, pixel;
+  /// Of height x width pixels from (y, x), or where those lie in part outside the map, as many near by.
+  TileAhead(const View& map, const Size& dilation, Size extent, int64_t n, int64_t y, int64_t x) : row(0), pixel(0) {
+    const int64_t last_y = map.shape.h - 1 - (extent.h - 1) * dilation.h;
+    const int64_t last_x = map.shape.w - 1 - (extent.w - 1) * dilation.w;
+    if (last_y >= 0) row = dilation.h * map.row_stride;
+    if (last_x >= 0) pixel = dilation.w * map.pixel_stride;
+    data = map.at<float>(n, most(0, least(y, last_y)), most(0, least(x, last_x)));
+  }
+  [[gnu::always_inline]] void operator()(int i, int j, int64_t c) const {
+    if (j >= first_column) __builtin_prefetch(data + i * row + j * pixel + c, 0, 2);
+  }
+};
+/// The first columns of a tile's source are the last ones of the tile before.
 template <class F>
+TileAhead<F::W::inputs - F::W::results> source_ahead(const Winograd& w, const View& map, const Place& next) {
+  return {map, w.dilation, {F::H::inputs, F::W::inputs}, next.n, next.y + w.offset.h, next.x + w.offset.w};
+}
+template <class F>
+TileAhead<0> gradient_ahead(const Winograd& w, const View& map, const Place& next) {
+  return {map, w.dilation, {F::H::results, F::W::results}, next.n, next.y, next.x};
+}
+
+/// The transformed source of the tile at `place`: point p goes to to[p * step].
+template <class F, class Ask = Nothing>
 void source_tile(const Winograd& w, const Source& s, const Channels& channels, const Place& place, float* to,
-                 int64_t step) {
+                 int64_t step, const Ask& ask = {}) {
   for_channels<F::H::inputs, F::W::inputs>(
       s, channels, w.dilation, place.n, place.y + w.offset.h, place.x + w.offset.w, [&](const auto& read, int64_t c) {
         float* at = to + c - channels.first;
-        transform_source<F>(read, [&](int i, int j, vfloat v) { store(at + F::point(i, j) * step, v); });
+        transform_source<F>([&](int i, int j) { return ask(i, j, c), read(i, j); },
+                            [&](int i, int j, vfloat v) { store(at + F::point(i, j) * step, v); });
       });
 }
 
 /// The same of the gradient of its result.
-template <class F>
+template <class F, class Ask>
 void gradient_tile(const Winograd& w, const Source& s, const Channels& channels, const Place& place, float* to,
-                   int64_t step) {
+                   int64_t step, const Ask& ask) {
   for_channels<F::H::results, F::W::results>(
       s, channels, w.dilation, place.n, place.y, place.x, [&](const auto& read, int64_t c) {
         float* at = to + c - channels.first;
-        transform_gradient<F>(read, [&](int i, int j, vfloat v) { store(at + F::point(i, j) * step, v); });
+        transform_gradient<F>([&](int i, int j) { return ask(i, j, c), read(i, j); },
+                              [&](int i, int j, vfloat v) { store(at + F::point(i, j) * step, v); });
       });
 }
 

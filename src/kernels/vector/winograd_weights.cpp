@@ -1,6 +1,7 @@
 // The weight gradient by Winograd: the tiles of both maps are transformed, each of the transform's points is a matrix
 // product of (fine channels x tiles) and (tiles x coarse channels), and the sums are transformed back on their way to
-// dst. All threads work on one band of tiles and one group of fine channels.
+// dst. Of few channels every thread has tiles of its own; of more, all threads work on one band of tiles and one group
+// of fine channels.
 #include "kernels/vector/conv_outer.hpp"
 #include "kernels/vector/winograd_tiles.hpp"
 #include "pixelwise/core/parallel.hpp"
@@ -23,20 +24,30 @@ struct Sums {
   int64_t step() const { return (coarse.last - coarse.first) * pitch + Winograd::gap; }
 };
 
-// The tiles [first, first + count) of both maps; of the coarse one only where it is not there yet.
+// Tiles [first, first + count) of both maps, as tiles [at, at + count) of a band; of the coarse one only where it is
+// not there yet.
+template <class F>
+void transform_tiles(const WinogradWeights& w, const Arguments& a, const Channels& fine, bool with_coarse,
+                     int64_t first, int64_t count, int64_t at, const Tiles& to) {
+  const Source &fine_map = a.src[static_cast<size_t>(w.fine_operand)],
+               &coarse_map = a.src[static_cast<size_t>(1 - w.fine_operand)];
+  for (int64_t t = 0; t < count; ++t) {
+    const Place place = place_of(w.map, first + t), next = place_of(w.map, least(first + t + 1, w.map.count() - 1));
+    source_tile<F>(w.map, fine_map, fine, place, to.fine + (at + t) * w.fine_pitch, w.fine_step(),
+                   source_ahead<F>(w.map, fine_map.view, next));
+    if (with_coarse)
+      gradient_tile<F>(w.map, coarse_map, {0, w.map.dst.c}, place, to.coarse + (at + t) * w.coarse_pitch,
+                       w.coarse_step(), gradient_ahead<F>(w.map, coarse_map.view, next));
+  }
+}
+
+// The same by all threads.
 template <class F>
 void transform_band(const WinogradWeights& w, const Arguments& a, const Channels& fine, bool with_coarse, int64_t first,
                     int64_t count, const Tiles& to) {
-  const Source &fine_map = a.src[static_cast<size_t>(w.fine_operand)],
-               &coarse_map = a.src[static_cast<size_t>(1 - w.fine_operand)];
   parallel_for((count + tiles_together - 1) / tiles_together, [&](int64_t chunk, int) {
-    const int64_t end = least(count, (chunk + 1) * tiles_together);
-    for (int64_t t = chunk * tiles_together; t < end; ++t) {
-      const Place place = place_of(w.map, first + t);
-      source_tile<F>(w.map, fine_map, fine, place, to.fine + t * w.fine_pitch, w.fine_step());
-      if (with_coarse)
-        gradient_tile<F>(w.map, coarse_map, {0, w.map.dst.c}, place, to.coarse + t * w.coarse_pitch, w.coarse_step());
-    }
+    const int64_t at = chunk * tiles_together;
+    transform_tiles<F>(w, a, fine, with_coarse, first + at, least(tiles_together, count - at), at, to);
   });
 }
 
@@ -99,11 +110,13 @@ void add_by_points(const WinogradWeights& w, const Sums& sums, bool first, int64
   });
 }
 
+Tiles tiles_at(const WinogradWeights& w, float* scratch) { return {scratch, scratch + w.map.points() * w.fine_step()}; }
+
 template <class F>
-void run(const WinogradWeights& w, const Arguments& a) {
+void run_by_groups(const WinogradWeights& w, const Arguments& a) {
   float* scratch = reinterpret_cast<float*>(a.scratch);
-  const Tiles tiles{scratch, scratch + w.map.points() * w.fine_step()};
-  float* all_sums = tiles.coarse + w.map.points() * w.coarse_step();
+  const Tiles tiles = tiles_at(w, scratch);
+  float* all_sums = scratch + w.tiles_floats();
   for (int64_t group = 0; group < w.in_groups; ++group) {
     const Channels fine{group * w.in_group, least((group + 1) * w.in_group, w.map.src.c)};
     const Sums sums{{0, fine.last - fine.first}, {0, w.map.dst.c}, all_sums, w.in_block};
@@ -119,10 +132,47 @@ void run(const WinogradWeights& w, const Arguments& a) {
   }
 }
 
+// The sums of coarse channel o, from all slabs into the first.
+void sum_slabs(const WinogradWeights& w, const Sums& first, int64_t o) {
+  for (int64_t p = 0; p < w.map.points(); ++p) {
+    float* to = first.data + p * first.step() + o * first.pitch;
+    for (int64_t c = 0; c < first.fine.last; c += lanes) {
+      vfloat sum = load(to + c);
+      for (int64_t slab = 1; slab < w.slabs; ++slab) sum += load(to + slab * w.sums_floats() + c);
+      store(to + c, sum);
+    }
+  }
+}
+
+// Few channels: what is done with a tile takes little longer than to bring it from one core to another. A chunk is a
+// slab of tiles with sums of its own.
+template <class F>
+void run_by_slabs(const WinogradWeights& w, const Arguments& a) {
+  const Channels fine{0, w.map.src.c};
+  const Sums sums{fine, {0, w.map.dst.c}, reinterpret_cast<float*>(a.scratch), w.in_block};
+  float* all_tiles = sums.data + w.slabs * w.sums_floats();
+  parallel_for(w.slabs, [&](int64_t slab, int thread) {
+    const Tiles tiles = tiles_at(w, all_tiles + thread * w.tiles_floats());
+    Sums own = sums;
+    own.data += slab * w.sums_floats();
+    const int64_t begin = part(w.map.count(), slab, w.slabs), end = part(w.map.count(), slab + 1, w.slabs);
+    for (int64_t first = begin; first < end; first += w.map.band) {
+      const int64_t count = least(w.map.band, end - first);
+      transform_tiles<F>(w, a, fine, true, first, count, 0, tiles);
+      for (int64_t p = 0; p < w.map.points(); ++p)
+        add_products(w, own, p, 0, w.map.dst.c, first == begin, count, tiles);
+    }
+  });
+  parallel_for(w.map.dst.c, [&](int64_t o, int) {
+    sum_slabs(w, sums, o);
+    leave_weights<F>(a.dst[0], sums, 0, o);
+  });
+}
+
 }  // namespace
 
 void winograd_weights(const WinogradWeights& w, const Arguments& a) {
-  with_filter(w.map, [&]<class F>() { run<F>(w, a); });
+  with_filter(w.map, [&]<class F>() { w.slabs > 1 ? run_by_slabs<F>(w, a) : run_by_groups<F>(w, a); });
   if (a.dst.size() > 1) bias_gradient(a.src[1].view, a.dst[1]);
 }
 
