@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -233,6 +234,11 @@ inline void run(const Kernel& kernel, Operands& o, Pass pass, const Setting& s, 
   kernel.run(a);
 }
 
+inline const Kernel& kernel_named(const Candidates& all, const std::string& name) {
+  const auto found = std::find_if(all.begin(), all.end(), [&](const Kernel& k) { return k.name == name; });
+  if (found == all.end()) throw std::invalid_argument("no kernel is called " + name);
+  return *found;
+}
 inline bool is_winograd(const Kernel& kernel) { return std::string(kernel.name).starts_with("winograd"); }
 inline bool is_amx(const Kernel& kernel) { return std::string(kernel.name) == "amx"; }
 

@@ -78,10 +78,9 @@ TEST(Conv2dPrecision, WinogradErrsByLessThanPrecisionAllows) {
   }
 }
 
-// The kernel of the weight gradient, and what it gives with so many threads.
+// A kernel of the weight gradient, and what it gives with so many threads.
 Kernel winograd6_weights(const Case& c, const Operands& like) {
-  const Candidates all = candidates(c, {}, problem_of(like, Pass::backward_weights, false, best_isa()));
-  return *std::find_if(all.begin(), all.end(), [](const Kernel& k) { return std::string(k.name) == "winograd6"; });
+  return kernel_named(candidates(c, {}, problem_of(like, Pass::backward_weights, false, best_isa())), "winograd6");
 }
 std::vector<float> winograd6_weights_by(int threads, const Case& c) {
   set_thread_count(threads);
@@ -179,10 +178,8 @@ TEST(Conv2dPrecision, PointwiseWeightsOfManyChannels) {
   const Operands expected = exact(c, Pass::backward_weights);
   for (const Isa set : isas()) {
     const Candidates all = candidates(c, {}, problem_of(expected, Pass::backward_weights, false, set));
-    const auto found =
-        std::find_if(all.begin(), all.end(), [](const Kernel& k) { return std::string(k.name) == "implicit_gemm"; });
-    ASSERT_NE(found, all.end());
-    EXPECT_LT(error_of(*found, c, Pass::backward_weights, expected), 5e-6) << to_string(set);
+    EXPECT_LT(error_of(kernel_named(all, "implicit_gemm"), c, Pass::backward_weights, expected), 5e-6)
+        << to_string(set);
   }
 }
 

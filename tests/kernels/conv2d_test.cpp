@@ -102,8 +102,7 @@ TEST(Conv2d, TakesMomentsOfItsResult) {
           if (!kernel.declined.empty() || (name == "definition" && set != Isa::baseline)) continue;
           Operands o = given(), without = given();
           run(kernel, o, Pass::forward, s, false);
-          run(*std::find_if(plain.begin(), plain.end(), [&](const Kernel& k) { return k.name == name; }), without,
-              Pass::forward, plainly, false);
+          run(kernel_named(plain, name), without, Pass::forward, plainly, false);
           expect_moments(o, without, c.name + (", " + name) + ", " + to_string(set));
           served.insert(name);
         }

@@ -36,12 +36,7 @@ template <int M, int V>
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) c[m][v] = zero();
-  if (!r.past) {
-#pragma GCC unroll 16
-    for (int m = 0; m < M; ++m)
-#pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) __builtin_prefetch(r.to + m * r.pixel + v * lanes, 1);
-  }
+  expect_results<M, V>(r);
   for (int64_t ky = 0; ky < rows; ++ky, x += row) {
     const float* a = x;
     for (int64_t k = 0; k < run; ++k, ++a, weights += V * lanes) {
@@ -56,22 +51,16 @@ template <int M, int V>
       }
     }
   }
-  const auto for_vectors = [&](const auto& fn) {
-#pragma GCC unroll 16
-    for (int m = 0; m < M; ++m)
-#pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) fn(m, v);
-  };
-  for_vectors([&](int m, int v) { c[m][v] = load(bias + v * lanes) + c[m][v]; });
+  for_vectors<M, V>([&](int m, int v) { c[m][v] = load(bias + v * lanes) + c[m][v]; });
   if (r.moments) r.moments.add_tile(r.channel, c);
   float* to = r.to;
   const int64_t pixel = r.pixel;
   if (r.scale || r.act != Activation::none || r.last < lanes)
-    for_vectors([&](int m, int v) { leave_result(r, m, v, v + 1 == V, c[m][v]); });
+    for_vectors<M, V>([&](int m, int v) { leave_result(r, m, v, v + 1 == V, c[m][v]); });
   else if (r.past)
-    for_vectors([&](int m, int v) { stream(to + m * pixel + v * lanes, c[m][v]); });
+    for_vectors<M, V>([&](int m, int v) { stream(to + m * pixel + v * lanes, c[m][v]); });
   else
-    for_vectors([&](int m, int v) { store(to + m * pixel + v * lanes, c[m][v]); });
+    for_vectors<M, V>([&](int m, int v) { store(to + m * pixel + v * lanes, c[m][v]); });
 }
 
 // What is added, gated or added to is left in `sums` first.

@@ -70,11 +70,11 @@ template <int height, int width, class Fn>
   }
 }
 
-/// The pixels of the tile that comes next are asked for, into L2, while this one is transformed: they come from beyond
-/// that cache, and the processor does not follow so many rows by itself.
-struct Nothing {
+struct Nothing {  ///< is asked for
   [[gnu::always_inline]] void operator()(int, int, int64_t) const {}
 };
+/// The pixels of the tile that comes next are asked for, into L2, while this one is transformed: they come from beyond
+/// that cache, and the processor does not follow so many rows by itself.
 template <int first_column>
 struct TileAhead {
   const float* data;
