@@ -25,18 +25,19 @@ std::string cache_folder() {
   return home && *home ? std::string(home) + "/.cache/pixelwise" : "";
 }
 
-// Of everything that the survey depends on; a file that is not there has size and time -1. The time is that of the last
-// change: unlike that of modification, it sees new permissions, and a file that was given an old date.
+// Of everything that the survey depends on. The time is that of the last change: unlike that of modification, it sees
+// new permissions, and a file that was given an old date. It steps by milliseconds: path, device and inode tell apart
+// what two processes write in one step under the same relative names.
 std::string fingerprint(const Dataset& dataset, int64_t classes, int64_t ignore_label, const std::string& view) {
   Sha256 hash;
-  hash.add(format("survey 2\n{}\n{} {}\n", view, classes, ignore_label));
+  hash.add(format("survey 3\n{}\n{} {}\n", view, classes, ignore_label));
   for (int64_t i = 0; i < dataset.size(); ++i) {
     hash.add(dataset.id(i) + "\n");
     for (const std::string& file : dataset.files(i)) {
-      struct stat info {};
-      const bool there = stat(file.c_str(), &info) == 0;
-      hash.add(format("{}\n{} {} {}\n", file, there ? info.st_size : -1, there ? info.st_ctim.tv_sec : -1,
-                      there ? info.st_ctim.tv_nsec : -1));
+      struct stat is {};
+      hash.add(fs::absolute(file).string() + "\n");
+      if (stat(file.c_str(), &is) == 0)
+        hash.add(format("{} {} {} {} {}\n", is.st_dev, is.st_ino, is.st_size, is.st_ctim.tv_sec, is.st_ctim.tv_nsec));
     }
   }
   return hash.hex();

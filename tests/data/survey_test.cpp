@@ -2,11 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 #include <functional>
 
 #include "pixelwise/core/error.hpp"
+#include "pixelwise/data/dataset.hpp"
+#include "pixelwise/io/files.hpp"
+#include "support/scratch.hpp"
 
 namespace pixelwise {
 namespace {
@@ -117,6 +124,36 @@ TEST(Survey, FindsInterpolationAndNotASharpOutline) {
                                                                                : 2; }), void_id));
   const Survey s = survey(Masks({disc(0, 15, 4)}), 21, void_id);
   EXPECT_EQ(kinds(s), (std::vector{Finding::Kind::interpolated}));
+}
+
+// The time of a file's last change, in nanoseconds.
+int64_t changed(const std::string& path) {
+  struct stat info {};
+  EXPECT_EQ(stat(path.c_str(), &info), 0) << path;
+  return int64_t{info.st_ctim.tv_sec} * 1000000000 + info.st_ctim.tv_nsec;
+}
+
+TEST(Survey, IsNotKeptForAnotherFolderWithTheSameNamesSizesAndTimes) {
+  struct : Masks {
+    using Masks::Masks;
+    std::vector<std::string> files(int64_t) const override { return {"m.png"}; }
+  } first({halves(0, 1)}), second({halves(2, 1)});
+  const ScratchFolder scratch;
+  ::setenv("XDG_CACHE_HOME", scratch.path("cache").c_str(), 1);
+  const std::filesystem::path before = std::filesystem::current_path();
+  const std::string folders[] = {scratch.path("a"), scratch.path("b")};
+  for (const std::string& folder : folders) std::filesystem::create_directory(folder);
+  for (int i = 0; i < 1000; ++i) {  // until the file system's clock does not step between the two
+    for (const std::string& folder : folders) write_file(folder + "/m.png", "mask");
+    if (changed(folders[0] + "/m.png") == changed(folders[1] + "/m.png")) break;
+  }
+  std::filesystem::current_path(folders[0]);
+  EXPECT_EQ(cached_survey(first, 3, void_id, "view").pixels[0], 12);
+  EXPECT_EQ(cached_survey(second, 3, void_id, "view").pixels[0], 12) << "kept: nothing has changed";
+  std::filesystem::current_path(folders[1]);
+  EXPECT_EQ(cached_survey(second, 3, void_id, "view").pixels[0], 0);
+  std::filesystem::current_path(before);
+  ::unsetenv("XDG_CACHE_HOME");
 }
 
 TEST(Survey, ShapesAreHealthy) {

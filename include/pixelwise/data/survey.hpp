@@ -43,7 +43,8 @@ Survey survey(const Dataset& dataset, int64_t classes, int64_t ignore_label,
               const std::function<void(int64_t)>& done = {});
 
 /// The same, out of the user's cache (XDG_CACHE_HOME or ~/.cache, folder pixelwise) where `view` (how the files are
-/// looked at), the samples, and the size and time of change of every file are those of the survey that was kept.
+/// looked at), the samples, and every file (which it is, its size and time of change) are those of the survey that was
+/// kept.
 Survey cached_survey(const Dataset& dataset, int64_t classes, int64_t ignore_label, const std::string& view,
                      const std::function<void(int64_t)>& done = {});
 
