@@ -15,9 +15,10 @@ constexpr int64_t shared_bytes = 8 << 20;    // of a band that all threads share
 constexpr int64_t made_bytes = 640 << 10;    // of a panel of weights that is made as needed
 constexpr int64_t weights_bytes = 40 << 20;  // of tiles, for a weight gradient of many channels
 constexpr int64_t prepacked_bytes = 16 << 20;
-constexpr int64_t most_summed = 256;     // source channels: longer sums of 64 points would be rounded too much
-constexpr int64_t slab_bytes = 3 << 20;  // of the sums of a slab of tiles, and of a band of it
-constexpr int64_t slab_tiles = 48;       // of a slab, at least
+constexpr int64_t most_summed = 256;          // source channels: longer sums of 64 points would be rounded too much
+constexpr int64_t slab_bytes = 3 << 20;       // of a band of a slab of tiles
+constexpr int64_t slab_sums_bytes = 5 << 20;  // of its sums
+constexpr int64_t slab_tiles = 48;            // of a slab, at least
 constexpr int64_t most_slabs = 8;
 constexpr int64_t few_tiles = 160;  // of a weight gradient: fewer pay for one pass over its sums, not for two
 
@@ -129,7 +130,7 @@ WinogradWeights plan_weights(const Convolution& conv, const Problem& problem, co
   w.in_groups = ceil_div(fine.c, w.in_group);
   w.fine_pitch = odd_lines(std::min(fine.c, w.in_group));
   w.map.band = all;
-  if (sums_bytes <= slab_bytes && all >= most_slabs * slab_tiles) {
+  if (sums_bytes <= slab_sums_bytes && all >= most_slabs * slab_tiles) {
     w.slabs = most_slabs;
     const int64_t longest = ceil_div(all, w.slabs), bytes = point_bytes * (w.fine_pitch + w.coarse_pitch);
     w.map.band = ceil_div(longest, ceil_div(longest * bytes, slab_bytes));
