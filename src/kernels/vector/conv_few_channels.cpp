@@ -38,14 +38,14 @@ template <int M, int V>
     for (int v = 0; v < V; ++v) c[m][v] = zero();
   expect_results<M, V>(r);
   for (int64_t ky = 0; ky < rows; ++ky, x += row) {
-    const float* a = x;
-    for (int64_t k = 0; k < run; ++k, ++a, weights += V * lanes) {
+    Columns a(x, step);
+    for (int64_t k = 0; k < run; ++k, a.next(), weights += V * lanes) {
       vfloat w[V];
 #pragma GCC unroll 2
       for (int v = 0; v < V; ++v) w[v] = load(weights + v * lanes);
 #pragma GCC unroll 16
       for (int m = 0; m < M; ++m) {
-        const vfloat pixel = broadcast(a[m * step]);
+        const vfloat pixel = broadcast(a[m]);
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v) c[m][v] = fma(pixel, w[v], c[m][v]);
       }
