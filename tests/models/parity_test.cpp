@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <numeric>
 #include <set>
 
+#include "pixelwise/core/cpu.hpp"
 #include "pixelwise/models/registry.hpp"
 #include "pixelwise/nn/describe.hpp"
 #include "pixelwise/nn/differentiate.hpp"
@@ -60,6 +62,14 @@ struct Case {
   }
 };
 void PrintTo(const Case& one, std::ostream* out) { *out << one.fixture; }
+
+// How far floats may be from double: `tolerance` with the kernels that are chosen. Networks of a hundred layers, with
+// batch norms of few pixels, amplify what a convolution rounds; kernels that are forced also serve layers that they
+// would not be chosen for, and products of halves (amx) round some twenty times as much as sums of floats.
+double in_floats(double tolerance) {
+  const bool rough = std::getenv("PIXELWISE_KERNELS") != nullptr || isa() == Isa::amx;
+  return rough ? 20 * tolerance : tolerance;
+}
 
 // As it is trained; or with scores that are read from outside, so that they are made at the photo's size.
 enum class Scores { in_the_loss, shown };
@@ -174,9 +184,9 @@ TEST_P(Parity, FloatsAgreeLoosely) {
       shown(one, batch_of(fixture), Type::f32, Scores::shown);
   for (const Network* network : {&net, &shown}) {
     network->executor->run(Range{0, network->graph.forward_nodes});
-    EXPECT_NEAR(*network->executor->view(network->loss).as<float>(), fixture.at("loss")[0], 1e-4);
+    EXPECT_NEAR(*network->executor->view(network->loss).as<float>(), fixture.at("loss")[0], in_floats(1e-4));
   }
-  expect_oracle(fixture, "scores", "scores", shown.executor->view(shown.scores), 2e-4);
+  expect_oracle(fixture, "scores", "scores", shown.executor->view(shown.scores), in_floats(2e-4));
 }
 
 // Untrained networks whose maps are larger than the published rates.
@@ -185,7 +195,7 @@ class Inference : public testing::TestWithParam<Case> {};
 TEST_P(Inference, AgreesWithPyTorch) {
   const Case& one = GetParam();
   const OracleRows fixture = read_oracle(one.fixture + ".txt");
-  for (const auto& [type, tolerance] : {std::pair{Type::f64, 1e-9}, {Type::f32, 1e-4}}) {
+  for (const auto& [type, tolerance] : {std::pair{Type::f64, 1e-9}, {Type::f32, in_floats(1e-4)}}) {
     Parameters parameters;
     Executor executor = inference(one, batch_of(fixture), type, parameters);
     for (Parameter* parameter : parameters.all()) fill_parameter(*parameter);
