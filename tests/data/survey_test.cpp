@@ -1,7 +1,6 @@
 #include "pixelwise/data/survey.hpp"
 
 #include <gtest/gtest.h>
-
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -11,7 +10,6 @@
 #include <functional>
 
 #include "pixelwise/core/error.hpp"
-#include "pixelwise/data/dataset.hpp"
 #include "pixelwise/io/files.hpp"
 #include "support/scratch.hpp"
 
